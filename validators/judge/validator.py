@@ -36,7 +36,7 @@ from validators.quick.generated import Path
 from validators.steps import Steps, TooDearError
 from validators.words import invalid
 from validators.words.notes import STEPS_OF_WALK, Notes
-from validators.words.violation import TOO_DEAR, UNPLACED, Violation, unreadable
+from validators.words.violation import TOO_DEAR, UNEXPLAINED, UNPLACED, Violation, unreadable
 
 if TYPE_CHECKING:
     from validators.expectations import Expectations
@@ -112,7 +112,7 @@ class Validator:
                 problems = self._explain(value)
             if isinstance(error, ArithmeticError):  # Beyond its float arithmetic the walk decides.
                 return problems or ([TOO_DEAR] if problems is None else None)
-            return problems or [UNPLACED if problems is None else invalid.unexplained()]
+            return problems or [UNPLACED if problems is None else UNEXPLAINED]
         return None
 
     def _may_be_dear(self, raw: bytes) -> bool:

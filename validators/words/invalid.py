@@ -12,7 +12,6 @@ Not here: the decision (reference).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from validators.formats.asserted import FORMATS
@@ -23,7 +22,7 @@ from validators.words.keywords import FEW, MAX_SEARCHED, Plan, asserts, plan_of
 from validators.words.notes import EnoughError, Notes
 from validators.words.passes import ObjectPass, Passes
 from validators.words.searches import is_found
-from validators.words.violation import UNPLACED, Violation, cut, declared, found, fragment, number, unreadable
+from validators.words.violation import UNPLACED, Violation, cut, declared, found, fragment, number
 
 _GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "", type(None): ""}
 """The group of keywords that judges values of a class. A JSON decoder makes no values of other classes."""
@@ -35,33 +34,20 @@ def problems(whole: dict[str, Any], value: Any) -> list[Violation]:
     return [UNPLACED] if found_here is None else found_here
 
 
-def unexplained() -> Violation:
-    """Return the violation for a refusal whose reason was not found."""
-    return unreadable("schema", "should match the schema")
-
-
 class Walk:
     """The walk over events of one bundle. Every method returns whether the value passed, and notes the violations."""
 
     def __init__(self, whole: dict[str, Any]) -> None:
         self.notes = Notes()
-        self._fail = self.notes.fail
         self._whole = whole
         self._plans: dict[int, Plan] = {}  # By identity: the bundle holds its schemas as long as the walk lives.
         self._is_listed = Enums().hold
         self._passes = Passes(whole)
-        self._judges: dict[str, Callable[[dict[str, Any], Any, str, str], bool]] = {
-            "number": self._number,
-            "string": self._string,
-            "array": self._array,
-            "object": self._object,
-        }
 
     def problems(self, value: Any, most: int | None = None) -> list[Violation] | None:
         """Return the violations of a value. None: the walk reached its limits, ``most`` steps, before it found any.
         Raises RecursionError on a value that is nested too deeply."""
         self.notes = notes = Notes(most)
-        self._fail = notes.fail
         try:
             self.schema(self._whole, value, "", "#")
         except EnoughError:
@@ -70,22 +56,25 @@ class Walk:
 
     def accepts(self, schema: Any, value: Any, notes: Notes | None = None) -> bool | None:
         """Whether a schema inside the bundle accepts a value. None: limits are reached. ``notes`` count the steps."""
-        self.notes = notes = notes or Notes()
-        self._fail = notes.fail
+        self.notes = notes or Notes()
         try:
             return self._silently(schema, value)
         except EnoughError:
             return None
 
+    def _fail(self, keyword: str, path: str, place: str, message: str, params: dict[str, Any] | None = None) -> bool:
+        return self.notes.fail(keyword, path, place, message, params)
+
     def schema(self, schema: Any, value: Any, path: str, place: str) -> bool:
-        self.notes.step()
-        if schema is True:
-            return True
+        self.notes.enter()
         path = cut(path)
-        if schema is False:
-            return self._fail("false schema", path, f"{place}/false schema", "boolean schema is false")
-        if "$ref" in schema:
-            return self.schema(target_of(self._whole, schema["$ref"]), value, path, schema["$ref"])
+        while not isinstance(schema, bool) and "$ref" in schema:
+            place = schema["$ref"]
+            schema = target_of(self._whole, place)
+            self.notes.step()
+        if isinstance(schema, bool):
+            self.notes.leave()
+            return schema or self._fail("false schema", path, f"{place}/false schema", "boolean schema is false")
         wanted, is_in_place, used, combines, more = self._plans.get(id(schema)) or self._plan(schema)
         if more is not None:
             self.notes.step(more.of(value))
@@ -94,11 +83,21 @@ class Walk:
             passed = self._type(wanted, value, path, place)
         own = _GROUP.get(value.__class__)
         for group in used:
-            if group == own:
-                passed = self._judges[group](schema, value, path, place) and passed
-            elif wanted == group:
-                passed = self._type(group, value, path, place)
-        return (not combines or self._combinations(schema, value, path, place)) and passed
+            if group != own:
+                if wanted == group:
+                    passed = self._type(group, value, path, place)
+            elif group == "string":
+                passed = self._string(schema, value, path, place) and passed
+            elif group == "object":
+                passed = self._object(schema, value, path, place) and passed
+            elif group == "array":
+                passed = self._array(schema, value, path, place) and passed
+            else:
+                passed = self._number(schema, value, path, place) and passed
+        if combines:
+            passed = self._combinations(schema, value, path, place) and passed
+        self.notes.leave()
+        return passed
 
     def _plan(self, schema: dict[str, Any]) -> Plan:
         """Make the plan of a schema, once for all the values that it judges."""
@@ -118,7 +117,8 @@ class Walk:
 
     # Numbers
 
-    def _number(self, schema: dict[str, Any], value: float, path: str, place: str) -> bool:
+    # The values here have no type: a compiled ``float`` would take an integer for the nearest double.
+    def _number(self, schema: dict[str, Any], value: Any, path: str, place: str) -> bool:
         passed = self._limit(schema, "maximum", "exclusiveMaximum", value, path, place)
         passed = self._limit(schema, "minimum", "exclusiveMinimum", value, path, place) and passed
         step = schema.get("multipleOf")
@@ -127,9 +127,7 @@ class Walk:
             passed = self._fail("multipleOf", path, f"{place}/multipleOf", message, {"multipleOf": step})
         return passed
 
-    def _limit(
-        self, schema: dict[str, Any], inclusive: str, exclusive: str, value: float, path: str, place: str
-    ) -> bool:
+    def _limit(self, schema: dict[str, Any], inclusive: str, exclusive: str, value: Any, path: str, place: str) -> bool:
         if inclusive not in schema and exclusive not in schema:
             return True
         limit, strict = schema.get(inclusive), schema.get(exclusive)
@@ -328,10 +326,9 @@ class Walk:
             row = rows.get(name)
             if row is None:
                 continue
-            _, kind, passes, _, is_asked, at = row
-            if each.__class__ is not kind and not (is_asked and passes(each)):  # type: ignore[misc]  # It is there then.
-                odd.append((at, name))
-        odd += [(rows[name].at, name) for name in needed - value.keys()]
+            if each.__class__ is not row.kind and not (row.is_asked and row.test(each)):
+                odd.append((row.at, name))
+        odd += [(rows[name].at, name) for name in needed if name not in value]
         passed = True
         for _, name in sorted(odd):
             if name in value:

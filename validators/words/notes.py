@@ -6,6 +6,7 @@ Rules:
    raised.
 2. Problems of a trial (a branch of anyOf) are taken back when the trial passes, or when the walk ends inside it.
 3. A failure in silence (inside not and if) is no problem of the event.
+4. Schemas are applied inside one another up to ``MAX_DEPTH``; then ``RecursionError`` is raised, as by the interpreter.
 Not here: what is wrong (invalid).
 """
 
@@ -20,6 +21,9 @@ from validators.words.violation import Violation, cut
 MAX_PROBLEMS = 100
 MAX_PROBLEM_BYTES = 65_536
 MAX_STEPS = 30_000  # These take some 0.06 s: a refused event of any size may not cost a worker more.
+# Schemas inside one another, each of which takes three calls or more. Compiled code has no limit of its own: it would
+# use up the stack. Interpreted, the limit of Python may be reached before.
+MAX_DEPTH = 320
 STEPS_OF_WALK = 4  # A step of the walk, 2 µs, takes so many of those that validators.steps counts.
 
 _SHORT = frozenset({"format", "maximum", "minimum", "pattern", "required", "type"})
@@ -45,6 +49,7 @@ class Notes:
         self._bytes = 0
         self._most_bytes = 0  # An upper bound on the bytes of all problems so far, taken back or not.
         self.steps = 0
+        self._depth = 0
         self._trials = 0
         self._certain = 0  # How many problems there were before the outermost trial began.
 
@@ -74,8 +79,19 @@ class Notes:
             self._bytes += self._sizes[-1]
         return self._bytes >= MAX_PROBLEM_BYTES
 
+    def enter(self) -> None:
+        """Count one schema applied to one value, inside those that are being applied. Raises RecursionError."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise RecursionError
+        self.step()
+
+    def leave(self) -> None:
+        """End what ``enter`` began."""
+        self._depth -= 1
+
     def step(self, count: int = 1) -> None:
-        """Count one schema applied to one value, or further steps of one that takes longer (steps)."""
+        """Count one step, or further ones of a schema that takes longer (steps)."""
         self.steps += count
         if self.steps > self._most:
             if self._trials:

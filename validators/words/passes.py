@@ -187,8 +187,9 @@ class Passes:
             return _NOTHING
         test = self._written(schema, members)
         if test is None:
-            bare, rows, *_ = self.members(schema)
-            test = predicates.members(tuple(rows.values()), bare, *_sizes(schema, "minProperties", "maxProperties"))
+            bare, rows, needed, *_ = self.members(schema)
+            sizes = _sizes(schema, "minProperties", "maxProperties")
+            test = predicates.members(rows, needed.union(bare), *sizes)
             if rest is False:
                 test = predicates.closed(test, properties)
         if others is not None and others.test is not None:

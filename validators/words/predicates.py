@@ -8,10 +8,9 @@ Not here: which schemas have a test (passes), tests that are written as code (co
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from ciso8601 import parse_rfc3339
-from msgspec import UNSET
 
 from validators.formats import plain
 from validators.formats.asserted import FORMATS
@@ -19,22 +18,26 @@ from validators.regex import pattern
 from validators.words.keywords import MAX_SEARCHED
 
 Test = Callable[[Any], Any]
+Size: TypeAlias = int | float  # A compiled ``float`` would take an integer for the nearest double.
 
 
 class Never:
     """A class that no value has."""
 
 
-class PropertyTest(NamedTuple):
-    """A property: its name, the ``kind`` and ``test`` of its schema, whether it is required, whether the walk uses the
-    test, its place among the properties."""
+class PropertyTest:
+    """A property: its name, the ``kind`` and ``test`` of its schema (the test passes nothing if there is none), whether
+    it is required, whether the walk uses the test, its place among the properties."""
 
-    name: str
-    kind: type
-    test: Test | None
-    is_needed: bool
-    is_asked: bool
-    at: int
+    __slots__ = ("at", "is_asked", "is_needed", "kind", "name", "test")
+
+    def __init__(self, name: str, kind: type, test: Test | None, is_needed: bool, is_asked: bool, at: int) -> None:
+        self.name = name
+        self.kind = kind
+        self.test: Test = nothing if test is None else test
+        self.is_needed = is_needed
+        self.is_asked = is_asked
+        self.at = at
 
 
 def chain(tests: list[Test], is_every: bool) -> Test:
@@ -57,7 +60,7 @@ def of_class(kind: type) -> Test:
     return lambda value: value.__class__ is kind
 
 
-def string(low: float, high: float, text: str | None, form: str | None) -> Test:
+def string(low: Size, high: Size, text: str | None, form: str | None) -> Test:
     """Test for a text within these lengths, with a pattern or a format, or both. Long texts with either are left to the
     walk."""
     searches = [] if text is None else [pattern.compiled(text).search]
@@ -89,7 +92,7 @@ def _is_usual_time(text: str) -> bool:
         return False
 
 
-def number(kinds: tuple[Any, ...], low: float, high: float) -> Test:
+def number(kinds: tuple[Any, ...], low: Size, high: Size) -> Test:
     """Test for a number of one of these classes, between inclusive bounds."""
     return lambda value: value.__class__ in kinds and low <= value <= high
 
@@ -99,7 +102,12 @@ def anything(_value: Any) -> bool:
     return True
 
 
-def items(kind: type, test: Test, low: float, high: float) -> Test:
+def nothing(_value: Any) -> bool:
+    """Accept no value."""
+    return False
+
+
+def items(kind: type, test: Test, low: Size, high: Size) -> Test:
     """Test for a list within these sizes whose items are all of the class or pass the test."""
 
     def passes(value: Any) -> bool:
@@ -115,21 +123,16 @@ def items(kind: type, test: Test, low: float, high: float) -> Test:
     return passes
 
 
-def members(rows: tuple[PropertyTest, ...], bare: tuple[str, ...], low: float, high: float) -> Test:
-    """Test for an object within these sizes that has the names in ``bare`` and whose other members pass their rows."""
+def members(rows: dict[str, PropertyTest], needed: frozenset[str], low: Size, high: Size) -> Test:
+    """Test for an object within these sizes that has the names in ``needed`` and whose members pass their rows. The
+    members that are there are looked at: a schema may have ten times as many properties."""
 
     def passes(value: Any) -> bool:
-        if value.__class__ is not dict or not low <= len(value) <= high:
+        if value.__class__ is not dict or not low <= len(value) <= high or not needed <= value.keys():
             return False
-        for name in bare:
-            if name not in value:
-                return False
-        get = value.get
-        for name, kind, test, is_needed, _, _ in rows:
-            each = get(name, UNSET)
-            if each.__class__ is kind:
-                continue
-            if is_needed if each is UNSET else not test(each):  # type: ignore[misc]  # Each row has a test.
+        for name, each in value.items():
+            row = rows.get(name)
+            if row is not None and each.__class__ is not row.kind and not row.test(each):
                 return False
         return True
 

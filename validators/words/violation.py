@@ -49,6 +49,9 @@ UNPLACED = unreadable(
 )
 """The only violation of an event that is wrong, and for which the walk reached its limits before it found out where."""
 
+UNEXPLAINED = unreadable("schema", "should match the schema")
+"""The only violation of an event that is wrong, and for which no reason was found."""
+
 TOO_DEAR = Violation(
     keyword="steps",
     dataPath="",

@@ -12,8 +12,8 @@ import pytest
 from validators import SchemaError, Violation, errors_text
 from validators.judge.reference import check_schema
 from validators.load.bundle import bundle
-from validators.words.invalid import problems
-from validators.words.notes import MAX_PROBLEM_BYTES, MAX_PROBLEMS
+from validators.words.invalid import Walk, problems
+from validators.words.notes import MAX_DEPTH, MAX_PROBLEM_BYTES, MAX_PROBLEMS
 from validators.words.violation import MAX_TEXT, UNPLACED, number
 
 RECORDED = json.loads(Path(__file__).with_name("ajv-6.12.6.json").read_text(encoding="utf-8"))["cases"]
@@ -103,6 +103,18 @@ def test_the_walk_of_a_recursive_schema_is_as_deep_as_the_value() -> None:
 
     assert [each.dataPath for each in judged(schema, {"b": 1, "a": {"a": {}}})] == [".a", ".a.a"]
     assert judged(schema, {"b": 1, "a": {}})[0].schemaPath == "#/required"
+
+
+def test_a_walk_that_would_go_too_deep_ends_and_the_next_is_not_held_to_it() -> None:
+    walk = Walk(bundle({"properties": {"a": {"$ref": "#"}}, "required": ["b"]}, "/a/b/1.0.0", nothing, check_schema))
+    deep: dict[str, Any] = {}
+    for _ in range(10_000):
+        deep = {"a": deep, "b": 1}
+
+    with pytest.raises(RecursionError):
+        walk.problems(deep)
+    for _ in range(MAX_DEPTH):
+        assert len(walk.problems({"a": {"a": {"b": 1}, "b": 1}}) or []) == 1
 
 
 def test_the_place_of_a_problem_behind_a_reference_is_found_in_the_bundle() -> None:
