@@ -87,6 +87,7 @@ class Router:
         self._readers: dict[Any, EventReader | None] = {}
         self._drafts: dict[Validator, Draft] = {}
         self._mark = msgspec.json.encode(self.fields.schema_uri[0][-1])
+        self._usual = b"{" + self._mark + b':"'  # Most events begin so.
         self.first_members = self._members_of(())
 
     def find(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
@@ -145,8 +146,11 @@ class Router:
 
     def guess(self, raw: bytes) -> Shortcut | None:
         """Return the shortcut of the schema that this event seems to name; None if there is none."""
-        at = raw.find(self._mark)
-        start = raw.find(b'"', at + len(self._mark))
+        # measured: a search of the name takes twice as long as this look at the beginning.
+        if raw.startswith(self._usual):
+            start = len(self._usual) - 1
+        else:
+            start = raw.find(b'"', raw.find(self._mark) + len(self._mark))
         end = raw.find(b'"', start + 1)
         # Compiled by mypyc 2.4, a slice that ends before it begins raises SystemError.
         return self._shortcuts.get(raw[start : end + 1]) if 0 <= start < end else None

@@ -337,7 +337,11 @@ def elements(body: bytes, most: int, max_event_bytes: int, *, may_take_long: boo
     """Find events as ``split`` does; a body that takes long, or has an odd event, is still to be split. A small body
     takes little time."""
     size = len(body)
-    if size <= SMALL_BYTES or (may_take_long and size <= AT_ONCE_BYTES and body.count(b",") <= AT_ONCE_COMMAS):
+    is_small = size <= SMALL_BYTES
+    if not is_small and may_take_long and size <= AT_ONCE_BYTES:
+        # Between two commas there is a byte at least. Counting takes 0.2 µs for each usual event.
+        is_small = size <= 2 * AT_ONCE_COMMAS or body.count(b",") <= AT_ONCE_COMMAS
+    if is_small:
         found = at_once(body, most)
         if found is not None:
             return found
