@@ -31,9 +31,11 @@ MODULES: Final = (
     "server.intake.books.receipts",
     "server.intake.books.tally",
     "server.intake.books.versions",
+    "server.intake.error_events",
     "server.intake.event",
     "server.intake.pending",
     "server.intake.pipeline",
+    "server.intake.private.withhold",
     "server.intake.receive",
     "server.intake.record",
     "server.intake.request_options",
@@ -43,9 +45,16 @@ MODULES: Final = (
     "server.intake.text.cut",
     "server.intake.text.decode",
     "server.intake.text.enricher",
+    "server.intake.text.event_limits",
+    "server.intake.text.fields",
+    "server.intake.text.members",
     "server.intake.text.splice",
+    "server.intake.verdict",
     "server.timing.turns",
     "validators.regex.dfa",
+    "validators.words.invalid",
+    "validators.words.notes",
+    "validators.words.predicates",
 )
 
 LIBRARY: Final = "penstock__mypyc"  # The one extension that holds all of them. mypyc appends ``__mypyc`` to a name.

@@ -93,7 +93,7 @@ def _read_members(names: tuple[str, ...]) -> Callable[[Any], Values]:  # cold: o
         gc=False,
     )
     decode = msgspec.json.Decoder(struct).decode
-    get = attrgetter(*fields)
+    get: Callable[[Any], Any] = attrgetter(*fields)  # Its type says that it returns a tuple even of one field.
     if len(fields) > 1:
         return lambda raw: get(decode(raw))
     return lambda raw: (get(decode(raw)),)

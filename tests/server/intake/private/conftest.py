@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server.boot.generation import Generation, read
-from server.intake.arrival import Arrival
+from server.intake.arrival import Arrival, Clock
 from server.intake.error_events import ErrorEvents
 from server.intake.event import Event
 from server.intake.pipeline import Pipeline, make_pipeline
@@ -104,10 +104,6 @@ class Intake:
 
         def submit(made: Event) -> None:
             found.append(made.value)
-
-        class Clock:
-            def now(self) -> tuple[int, bytes]:
-                return 1_795_934_497_000, b'"2026-11-29T06:41:37.000Z"'
 
         errors = ErrorEvents(self.pipeline, submit, Clock(), self._generation.config)  # type: ignore[arg-type]
         assert event.verdict is not None
