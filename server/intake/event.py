@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from server.compiled.attributes import mypyc_attr
 
 if TYPE_CHECKING:  # These modules import this one.
-    from server.intake.books.tally import Tally
     from server.intake.pending import Pending
+    from server.intake.route import Route
     from server.intake.verdict import Verdict
     from server.schemas.repository import Unfetched
 
@@ -70,9 +70,15 @@ class Event:
         self.unfetched: Unfetched | None = None
         self.shown: bytes | None = None
 
+    def __call__(self, error: Any, message: Any) -> None:
+        """Do the same as ``on_ack``: the event itself is what a sink calls, since a bound method of each would be one
+        more object, which the garbage collector tracks until the outcome comes."""
+        self.on_ack(error, message)
+
     def on_ack(self, error: Any, _message: Any) -> None:
         """Receive the sink's outcome of this event."""
-        tally: Tally = self.route.tally
+        route: Route = self.route
+        tally = route.tally
         if error is not None:
             tally.books.on_failed(self, error)
             return
@@ -84,4 +90,5 @@ class Event:
 
     def on_kept(self, error_type: str | None) -> None:
         """Receive the spool's outcome of this event."""
-        self.route.tally.books.on_kept(self, error_type)
+        route: Route = self.route
+        route.tally.books.on_kept(self, error_type)

@@ -90,8 +90,7 @@ class Receiver:
         self._client_of = client_of
         self._has_memory = has_room
         self._max_event_bytes = config.http.limits.max_event_bytes
-        self._is_full = sink.is_full
-        self._outstanding = sink.outstanding
+        self._sink = sink
         self._max_outstanding = config.sink.max_outstanding
         self._patience_s = max(MIN_PATIENCE_S, config.http.limits.answer_s - settle_s(config))
         self._long_s = LONG_SHARE * config.http.limits.answer_s
@@ -101,7 +100,6 @@ class Receiver:
         self._closed = False
         self._fetcher = fetcher
         self._sender, self._sending = sender, dict[Sending, int]()  # With the number of events still to be sent.
-        self._send_hasty, self._send_guaranteed = sender.hasty, sender.guaranteed
         self.counts = sender.counts
         self._hasty = self.counts.hasty
         refusals = Refusals(self.counts, config.http.limits.max_events)
@@ -203,7 +201,7 @@ class Receiver:
             self._refuse_draining(request)
             return
         delivery = self._delivery
-        is_guarded = self._is_full() or delivery.is_guarded
+        is_guarded = self._sink.is_full() or delivery.is_guarded
         if is_guarded and not delivery.can_take(len(body), is_hasty=options.is_hasty):
             self._refuse_full(request)
             return
@@ -226,7 +224,7 @@ class Receiver:
         if self._closed:
             self._refuse_draining(request)
             return
-        is_guarded = self._is_full() or delivery.is_guarded
+        is_guarded = self._sink.is_full() or delivery.is_guarded
         if is_guarded and not delivery.can_take(len(submission.body), is_hasty=options.is_hasty):
             self._refuse_full(request)
         elif batch is None:
@@ -278,11 +276,11 @@ class Receiver:
         if len(events) > AT_ONCE:
             self._send_in_slices(request, events, least, options, is_guarded, began_s, since_s or monotonic())
         elif options.is_hasty:
-            self._send_hasty(request, events, least, is_guarded)
+            self._sender.hasty(request, events, least, is_guarded)
             if began_s:
                 self._hasty.add(monotonic() - began_s)
         else:
-            self._send_guaranteed(request, events, least, is_guarded, began_s)
+            self._sender.guaranteed(request, events, least, is_guarded, began_s)
         if options.is_canary:
             for event in events:
                 if event.verdict is None:
@@ -315,7 +313,7 @@ class Receiver:
 
     def _has_room(self, count: int) -> bool:
         """Whether the sink has room for all events of a request: otherwise half of a batch would be spooled."""
-        return count == 1 or self._outstanding() + sum(self._sending.values()) + count <= self._max_outstanding
+        return count == 1 or self._sink.outstanding() + sum(self._sending.values()) + count <= self._max_outstanding
 
     def _may_still_go(self, batch: Batch, is_guarded: bool, is_hasty: bool) -> bool:
         """Whether there is room now, and time for an outcome before the answer is overdue: a client that is told that

@@ -22,14 +22,13 @@ from server.shared.rings import counts_of
 if TYPE_CHECKING:
     from server.http.request import Request
     from server.intake.books.receipts import Receipts
-    from server.intake.books.tally import Tally
     from server.intake.delivery.delivery import Delivery
     from server.intake.error_events import ErrorEvents
     from server.intake.event import Event
+    from server.intake.route import Route
     from server.intake.slices import Sending
-    from server.sink.base import OnAck, Sink
+    from server.sink.base import Sink
 
-    Submit = Callable[[Event, OnAck], str | None]
     OnFaults = Callable[[Request, list[Event]], None]
 
 SPOOLED: Final = b"X-Durability: spool\r\n"
@@ -39,7 +38,7 @@ class Sender:
     """Sends the events of one worker. ``counts`` count all received events."""
 
     def __init__(self, sink: Sink, delivery: Delivery, receipts: Receipts, error_events: ErrorEvents) -> None:
-        self._submit = sink.submit
+        self._sink = sink
         self._delivery = delivery
         self._tallies = delivery.tallies
         self._error_events = error_events
@@ -56,8 +55,7 @@ class Sender:
         """Hand over the valid events, then answer: by then they are in the memory of the sink or of the spool. Their
         numbers are above ``least``, and above all numbers of this worker so far. If they are a slice of a request,
         ``sending`` is told instead of answering."""
-        delivery = self._delivery
-        submit: Submit = delivery.submit_hasty if is_guarded else self._submit
+        sink, delivery = self._sink, self._delivery
         count, taken, refused = len(events), 0, 0
         number = delivery.number
         if number < least:  # A call of max would take 1 % of a request.
@@ -66,13 +64,13 @@ class Sender:
         for event in events:
             if event.verdict is None:
                 event.number = number = number + 1
-                error_type = submit(event, event.on_ack)
+                error_type = delivery.submit_hasty(event) if is_guarded else sink.submit(event, event)
                 if error_type is not None:
                     error_type = delivery.refused(event, error_type)
-                    submit = delivery.submit_hasty  # Younger events of its key must not be sent before it.
+                    is_guarded = True  # Younger events of its key must not be sent before it.
                 if error_type is None:
-                    tally: Tally = event.route.tally
-                    tally.accepted += 1
+                    route: Route = event.route
+                    route.tally.accepted += 1
                     taken += 1
                 else:
                     event.verdict = verdict.error(error_type)
@@ -81,11 +79,11 @@ class Sender:
                 self._note(event, request)
         self._tallies.accepted += taken
         if sending is not None:
-            sending.on_handed_over(events, taken, refused, last, submit is not self._submit)
+            sending.on_handed_over(events, taken, refused, last, is_guarded)
             return
         if taken != count and self.on_faults is not None:
             self.on_faults(request, events)
-        if submit is not self._submit:
+        if is_guarded:
             kept = [event for event in events if event.verdict is None]
             invalid = count - taken - refused
             self._receipts.note_odd(request.identity(), kept, last, is_final=False, invalid=invalid)
@@ -129,8 +127,7 @@ class Sender:
         """Hand over the valid events and answer when the last outcome is known. ``least``: see ``hasty``; ``began_s``:
         see intake.pending. If the events are a slice of a request, ``pending`` is that of the whole request. Returns
         whether intake.delivery had to be asked."""
-        delivery = self._delivery
-        submit: Submit = delivery.submit_guaranteed if is_guarded else self._submit
+        sink, delivery = self._sink, self._delivery
         number = delivery.number
         if number < least:  # A call of max would take 1 % of a request.
             number = least
@@ -142,13 +139,13 @@ class Sender:
             if event.verdict is None:
                 event.pending = pending
                 event.number = number = number + 1
-                error_type = submit(event, event.on_ack)
-                if error_type is not None and submit is self._submit:
-                    submit = delivery.submit_guaranteed  # This event, and those behind it, may wait on disk.
-                    error_type = submit(event, event.on_ack)
+                error_type = None
+                if is_guarded or sink.submit(event, event) is not None:
+                    is_guarded = True  # This event, and those behind it, may wait on disk.
+                    error_type = delivery.submit_guaranteed(event)
                 if error_type is None:
-                    tally: Tally = event.route.tally
-                    tally.accepted += 1
+                    route: Route = event.route
+                    route.tally.accepted += 1
                     pending.left += 1
                 else:
                     event.pending = None
@@ -160,7 +157,7 @@ class Sender:
         self._tallies.accepted += pending.left - before  # No outcome comes before this returns.
         if pending.left == 0:
             self.answer(pending)
-        return submit is not self._submit
+        return is_guarded
 
     def _on_settled(self, pending: Pending) -> None:
         if pending.failures:

@@ -23,9 +23,11 @@ policy.
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
+
+from server.compiled.attributes import mypyc_attr
 
 OnAck = Callable[[Any, Any], None]
 
@@ -61,7 +63,8 @@ class SinkCounts(NamedTuple):
     recovered: int = 0  # and that were read again afterwards.
 
 
-class Sink(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Sink(ABC):
     """The rules are at the head of this file. Every sink is a subclass: what is not abstract has a default, which
     suits a sink without brokers, files or quotas.
 
@@ -74,7 +77,7 @@ class Sink(Protocol):
     knows_oldest: ClassVar[bool] = False
 
     @abstractmethod
-    async def open(self) -> None:
+    async def open(self) -> None:  # cold: once
         """Get ready to take records. Raises BootError when that can never succeed with these settings."""
 
     @abstractmethod
@@ -117,12 +120,12 @@ class Sink(Protocol):
         """
 
     @abstractmethod
-    async def drain(self, deadline: float) -> int:
+    async def drain(self, deadline: float) -> int:  # cold: once
         """Wait until nothing is outstanding, until ``loop.time()`` = deadline at the latest. Returns the number of
         remaining records."""
 
     @abstractmethod
-    async def close(self) -> None:
+    async def close(self) -> None:  # cold: once
         """Fail the remaining records and release everything. No call follows."""
 
     def tell_of_recalls(self, on_recall: Callable[[], None]) -> None:

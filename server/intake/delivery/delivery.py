@@ -36,14 +36,15 @@ from server.timing.timers import Timer
 
 if TYPE_CHECKING:
     from server.intake.event import Event
-    from server.sink.base import OnAck, Sink
+    from server.sink.base import Sink
 
 LOOK_S: Final = 0.05  # A look takes 60 µs.
-NEARLY_EMPTY_S: Final = 1.0  # If the spool will be empty within this time, live events wait in memory,
-WAIT_S: Final = 3.0  # at most for this time: a turn of the replay takes 2 s on a busy host;
-LONG_WAIT_S: Final = 5.0  # or for this time if they may not be spooled.
 RESCUE_EVERY_S: Final = 0.2
-TELL_S: Final = 0.25  # The sum over all streams takes up to 0.1 ms.
+NEARLY_EMPTY_S: Final = 1.0  # If the spool will be empty within this time, live events wait in memory,
+# These are not Final: see TURN_S in server.timing.turns.
+WAIT_S = 3.0  # at most for this time: a turn of the replay takes 2 s on a busy host;
+LONG_WAIT_S = 5.0  # or for this time if they may not be spooled.
+TELL_S = 0.25  # The sum over all streams takes up to 0.1 ms.
 # Transient reasons: the event may be sent again. ``broker_timeout`` includes a producer that was replaced.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
@@ -107,11 +108,7 @@ class Delivery:
         on_spooled: Callable[[Event], None] = _forget,
         on_dropped: Callable[[Event], None] = _forget,
     ) -> None:
-        self._sink_submit = sink.submit
-        self._outstanding = sink.outstanding
-        self._is_shut = sink.is_full  # The sink is full, or no broker answers.
-        self._classify = sink.classify
-        self._recall = sink.recall
+        self._sink = sink
         self._separating = Separating(sink, settle_s)
         self._spool = spool
         self.tallies = Tallies(self._on_failed, self._on_kept)
@@ -140,7 +137,7 @@ class Delivery:
         assert self._room is not None
         assert self._doubt is not None
         self.is_guarded = True  # If a line below raises (there may be no descriptor left), keys are looked up.
-        now, is_shut = self._loop.time(), self._is_shut()
+        now, is_shut = self._loop.time(), self._sink.is_full()
         self._separating.look(now)
         if now >= self._tell_at:
             self._tell_at = now + TELL_S
@@ -182,7 +179,7 @@ class Delivery:
         is_refused = False
         for guest in guests:
             event = guest.event
-            error_type = None if is_refused else self._sink_submit(event, event.on_ack)
+            error_type = None if is_refused else self._sink.submit(event, event)
             if is_refused or error_type in CAN_PASS:
                 is_refused = True
                 self._room.add(guest)
@@ -211,7 +208,7 @@ class Delivery:
         sent, is_refused = 0, False
         for event, _ in self._spool.take_back(front or math.inf):
             event.is_spooled = False
-            if is_refused or self._sink_submit(event, event.on_ack) is not None:
+            if is_refused or self._sink.submit(event, event) is not None:
                 is_refused = True  # Those behind it may be of its key.
                 self._spool_guests([Guest(event, 0.0, may_spool=True)])
             else:
@@ -227,28 +224,28 @@ class Delivery:
 
     def may_replay(self) -> bool:
         """Whether a broker answers and the sink has room."""
-        return not self._is_shut()
+        return not self._sink.is_full()
 
     def can_take(self, size: int, *, is_hasty: bool) -> bool:
         """Whether events of a request of this size could be sent or spooled; if not, it is refused unread."""
-        if not self._is_shut():
+        if not self._sink.is_full():
             return True
         return self._spool is not None and (is_hasty or self.may_be_spooled) and self._spool.has_room(size)
 
-    def submit_hasty(self, event: Event, on_ack: OnAck) -> str | None:
+    def submit_hasty(self, event: Event) -> str | None:
         """Send or spool a hasty event. Returns an ``error_type`` when neither can be done."""
-        return self._submit(event, on_ack, event.route.stream.on_broker_down != "refuse")
+        return self._submit(event, event.route.stream.on_broker_down != "refuse")
 
-    def submit_guaranteed(self, event: Event, on_ack: OnAck) -> str | None:
+    def submit_guaranteed(self, event: Event) -> str | None:
         """Do the same with an event whose client waits. If it is spooled, its outcome comes when it is on disk."""
         wish = event.route.stream.on_broker_down
-        return self._submit(event, on_ack, wish == "spool" or (wish is None and self._is_spooled))
+        return self._submit(event, wish == "spool" or (wish is None and self._is_spooled))
 
     def submit_own(self, event: Event) -> str | None:
         """Send or spool an event that the service itself has made, as a hasty one."""
         self.number += 1
         event.number, event.index = self.number, OWN
-        error_type = self.submit_hasty(event, event.on_ack)
+        error_type = self.submit_hasty(event)
         if error_type is None:
             event.route.tally.accepted += 1
             self.tallies.accepted += 1
@@ -263,8 +260,8 @@ class Delivery:
             return error_type
         return None if self._put(event) else error_type
 
-    def _submit(self, event: Event, on_ack: OnAck, may_spool: bool) -> str | None:
-        if self._is_shut():
+    def _submit(self, event: Event, may_spool: bool) -> str | None:
+        if self._sink.is_full():
             if self._room:  # Its elders there go before it.
                 self.empty_room()
             return None if may_spool and self._put(event) else "queue_full"
@@ -272,7 +269,7 @@ class Delivery:
             return None if self._let_wait(event, may_spool) else "queue_full"
         if self._separating and self._separating.keeps_out(event):
             return None if may_spool and self._put(event) else "queue_full"
-        error_type = self._sink_submit(event, on_ack)
+        error_type = self._sink.submit(event, event)
         if error_type in CAN_PASS and may_spool and self._put(event):
             return None
         return error_type
@@ -322,7 +319,7 @@ class Delivery:
             return False
         event.is_spooled = True
         self.is_guarded = True
-        if may_have_elders and self._outstanding():
+        if may_have_elders and self._sink.outstanding():
             assert self._doubt is not None
             self._doubt.begin(self._loop.time())
         return True
@@ -336,7 +333,7 @@ class Delivery:
     def _on_failed(self, event: Event, error: Any) -> None:
         """Handle an event that the sink had taken and did not deliver, as far as it knows: the broker may have it."""
         self.tallies.settle_doubt(event.number)
-        error_type = self._classify(error)
+        error_type = self._sink.classify(error)
         if error_type == BATCH_TOO_LARGE:
             again = self._send_alone(event)
             if again is None:
@@ -344,7 +341,7 @@ class Delivery:
             error_type = again
         if error_type in CAN_PASS and self._spool is not None:
             if event.key is not None:
-                self._recall()  # Younger events of its key must not be sent before it.
+                self._sink.recall()  # Younger events of its key must not be sent before it.
             if self._put(event, is_owed=True):
                 if event.pending is None and event.index != OWN:
                     self._on_spooled(event)
@@ -360,7 +357,7 @@ class Delivery:
         if event.key is not None and self._spool.holds(event.topic, event.key):
             return "broker_timeout"  # It has to go behind older events of its key.
         self.tallies.doubt_again(event.number)
-        return self._sink_submit(event, event.on_ack)
+        return self._sink.submit(event, event)
 
     def _on_kept(self, event: Event, error_type: str | None) -> None:
         """Handle the outcome of an event that was put into the spool: it is on disk, or it could not be written."""

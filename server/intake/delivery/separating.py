@@ -24,7 +24,7 @@ class Separating:
     sink settles its events."""
 
     def __init__(self, sink: Sink, settle_s: float) -> None:
-        self._separate = sink.separate
+        self._sink = sink
         self._settle_s = settle_s
         self._topics: dict[str, tuple[Tally, float]] = {}
 
@@ -35,7 +35,7 @@ class Separating:
         """Begin to separate the topic of an event whose batch was too large. Returns whether the event may be sent
         again now."""
         is_keyed = event.key is not None
-        if not self._separate(event.topic, is_keyed=is_keyed):
+        if not self._sink.separate(event.topic, is_keyed=is_keyed):
             return False
         if is_keyed:
             self._topics.setdefault(event.topic, (event.route.tally, now + self._settle_s))

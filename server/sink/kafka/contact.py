@@ -21,9 +21,10 @@ from server.log import Limited
 
 # If records are out and no ack has come for this long, no broker answers. It is longer than a leader election, and at
 # most half of ``message.timeout.ms``: acks of time-outs come too, and would be taken for answers.
-SILENCE_S: Final = 3.0
+SILENCE_S = 3.0  # Not Final: see TURN_S in server.timing.turns.
 PROBE_S: Final = 1.0  # Time for a connection with its handshakes, and one answer.
-PROBE_EVERY_S: Final = 0.5  # Time from the end of one probe to the next, while no broker answers.
+# Time from the end of one probe to the next, while no broker answers. Not Final, as above.
+PROBE_EVERY_S = 0.5
 # A quota that throttles us for longer than this closes the sink until it is over: librdkafka goes on sending, each
 # request waits for those before it, and a record that times out and is sent again counts against the quota once more.
 THROTTLE_S: Final = 1.0

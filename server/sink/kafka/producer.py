@@ -52,7 +52,8 @@ HIGH_MARK: Final = 0.9
 LOW_MARK: Final = 0.5
 
 PURGE_S: Final = 2.0  # Time for the acks of purged records; librdkafka's threads return them in milliseconds.
-REPLACE_EVERY_S: Final = 1.0  # A fatal error that returns at once (no right to produce) must not spin.
+# A fatal error that returns at once (no right to produce) must not spin. Not Final: see TURN_S in server.timing.turns.
+REPLACE_EVERY_S = 1.0
 
 QUEUE_KBYTES: Final = "queue.buffering.max.kbytes"
 

@@ -280,7 +280,7 @@ def test_a_bug_is_answered_and_lets_go_of_the_events(
         await asyncio.sleep(0)
         with monkeypatch.context() as patched:
             patched.setattr(refusals, "_trouble", Limited(logging.getLogger("intake")))
-            patched.setattr(bench.sender, "_submit", None)
+            patched.setattr(bench.sink, "submit", None)
             await large.answered()
         second = bench.post(body(MANY))
         await second.answered()

@@ -229,8 +229,7 @@ def test_what_comes_behind_an_event_that_found_the_queue_full_does_not_overtake_
     async def test(bench: Bench, spool: FakeSpool) -> None:
         takes = iter(["queue_full", "queue_full"])
         submit = bench.sink.submit
-        bench.sender._submit = lambda record, on_ack: next(takes, None) or submit(record, on_ack)
-        bench.delivery._sink_submit = bench.sender._submit
+        bench.sink.submit = lambda record, on_ack: next(takes, None) or submit(record, on_ack)  # type: ignore[method-assign]
         request = bench.post(b"[" + KEYED + b"," + KEYED + b"]", hasty=hasty)
         await settled()
 

@@ -315,7 +315,7 @@ def test_headers_may_name_schema_and_stream_when_the_settings_say_so(settings_pa
 def test_what_is_said_of_a_body_says_nothing_of_events_from_elsewhere(settings_path: Path, handler: str) -> None:
     bench = Bench(settings_path, *SETTINGS, f"intake.test_events={json.dumps([EVENT])}")
     sent: list[Any] = []
-    bench.sender._submit = lambda event, on_ack: sent.append(event)  # type: ignore[assignment]
+    bench.sink.submit = lambda record, on_ack: sent.append(record)  # type: ignore[method-assign]
     request = FakeRequest(b"[\n" + json.dumps(EVENT).encode() + b"\n]")
     request.headers = {b"content-type": NDJSON, b"ce-specversion": b"1.0", b"user-agent": b"B"}
     getattr(bench.receiver, handler)(request)

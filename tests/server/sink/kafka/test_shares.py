@@ -176,7 +176,7 @@ def test_a_producer_for_which_there_are_no_descriptors_is_not_made(
 
     async def test(sink: Sink) -> None:
         assert isinstance(sink, KafkaSink)
-        monkeypatch.setattr(sink, "brokers", lambda: [("1", [])] * 12)
+        monkeypatch.setattr("server.sink.kafka.producer.merged", lambda _: [("1", [])] * 12)
         submit(sink, acks, 0)
         assert await settle(sink) == 0
         assert producers(sink) == 1
