@@ -11,9 +11,6 @@ Not here: identities that clients choose.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import lru_cache
-from itertools import chain
 from struct import Struct
 from time import time_ns
 from typing import Final
@@ -25,45 +22,42 @@ _DIGITS: Final = [at for at, letter in enumerate(_TAIL) if letter == ord("x")]
 _cut: Final = Struct(f"{len(_TAIL)}s" * AT_ONCE).unpack
 
 
-@lru_cache(maxsize=4)
-def head_of(unix_ms: int) -> bytes:
-    """Return the beginning of identities of this time, before their ``tail``."""
-    digits = b"%012x" % unix_ms
-    return b"%b-%b-7" % (digits[:8], digits[8:])
-
-
 class Identities:
-    """Makes identities: the time in milliseconds and 72 random bits; the two bits above the variant's are left 0.
+    """Makes identities: the time in milliseconds and 72 random bits; the two bits above the variant's are left 0."""
 
-    ``tail()`` returns the part after the head of a new identity. It is an iterator's own method, because a call of a
-    method written in Python takes three times as long.
-    """
-
-    __slots__ = ("_drawn", "tail")
+    __slots__ = ("_drawn", "_head", "_ms")
 
     def __init__(self) -> None:
-        self._drawn: list[bytes] = []
-        self.tail: Callable[[], bytes] = chain.from_iterable(iter(self._draw, None)).__next__
+        self._drawn: list[bytes] = []  # The parts behind the head of identities to come.
+        self._ms = -1
+        self._head = b""  # Of identities of this time.
 
     def new(self) -> bytes:
         """Return a new identity, such as ``019b0a3c-1f2e-7d41-8c05-5ad1f0e6b7c2``."""
-        return head_of(time_ns() // 1_000_000) + self.tail()
+        return self.at(time_ns() // 1_000_000)
 
-    def _draw(self) -> list[bytes]:
+    def at(self, unix_ms: int) -> bytes:
+        """Return a new identity of this time."""
+        if not self._drawn:
+            self._draw()
+        if unix_ms != self._ms:
+            digits = b"%012x" % unix_ms
+            self._ms, self._head = unix_ms, b"%b-%b-7" % (digits[:8], digits[8:])
+        return self._head + self._drawn.pop()
+
+    def _draw(self) -> None:
         digits = os.urandom(len(_DIGITS) * AT_ONCE // 2).hex().encode()
         tails = bytearray(_TAIL * AT_ONCE)
         for number, at in enumerate(_DIGITS):
             tails[at :: len(_TAIL)] = digits[number :: len(_DIGITS)]
         self._drawn = list(_cut(tails))
-        return self._drawn
 
     def forget(self) -> None:
-        """Discard the drawn bytes: the iterator finds none left and draws new ones."""
+        """Discard the drawn bytes."""
         self._drawn.clear()
 
 
-_identities: Final = Identities()
-os.register_at_fork(after_in_child=_identities.forget)
+identities: Final = Identities()
+os.register_at_fork(after_in_child=identities.forget)
 
-new_id: Final = _identities.new
-tail: Final = _identities.tail
+new_id: Final = identities.new

@@ -108,17 +108,21 @@ _text = lru_cache(maxsize=MAX_KEPT)(msgspec.json.encode)
 class Clock:
     """Formats receive times, at most once per millisecond."""
 
-    __slots__ = ("_last_dt", "_last_ms")
+    __slots__ = ("_last_dt", "_last_ms", "_last_s", "_second")
 
     def __init__(self) -> None:
-        self._last_ms = -1
+        self._last_ms = self._last_s = -1
         self._last_dt = b""
+        self._second = b""
 
     def now(self) -> tuple[int, bytes]:
         """Return Unix time in milliseconds, and the same time as JSON string ``"YYYY-MM-DDTHH:MM:SS.mmmZ"``."""
         now_ms = time.time_ns() // 1_000_000
         if now_ms != self._last_ms:
-            seconds, ms = divmod(now_ms, 1000)
+            seconds = now_ms // 1000
+            if seconds != self._last_s:
+                self._last_s = seconds
+                self._second = time.strftime('"%Y-%m-%dT%H:%M:%S.', time.gmtime(seconds)).encode()
             self._last_ms = now_ms
-            self._last_dt = b'"%s.%03dZ"' % (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode(), ms)
+            self._last_dt = self._second + b'%03dZ"' % (now_ms % 1000)
         return now_ms, self._last_dt

@@ -1,9 +1,9 @@
-"""Insert absent fields into the bytes of an event: one function for each set of members that can be missing together.
+"""Insert absent fields into the bytes of an event: one plan for each set of members that can be missing together.
 
 Place: intake.router makes an Enricher once; intake.pipeline applies it to every event, before validation.
 Rule: an explicit null counts as present; nothing is overwritten; nothing is inserted below a value that is not an
-object. The function generated for a plan handles one shape: members at the front of the event, and of one object in it
-whose name occurs once. intake.text.splice handles every other shape, with the same resulting bytes.
+object. The fast way handles one shape: members at the front of the event, and of one object in it whose name occurs
+once. intake.text.splice handles every other shape, with the same resulting bytes.
 Not here: where values come from (intake.text.enrichment, intake.arrival), how the slow way finds its places
 (intake.text.splice).
 """
@@ -12,31 +12,36 @@ Not here: where values come from (intake.text.enrichment, intake.arrival), how t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 from msgspec import UNSET
 
-from server.identity import head_of, tail
+from server.identity import identities
 from server.intake.arrival import Arrival
 from server.intake.text.enrichment import NEW_ID, RECEIVE_TIME, EnrichmentSource
 from server.intake.text.members import MemberReader, Path, Values
 from server.intake.text.splice import needle_of, splice
 
-# Number of cached functions of each Enricher. Their keys are the missing members and the values that the request lacks.
-# Clients choose both, and making one takes 0.1 ms: the first ones stay, later ones take the slow way.
+# Number of cached plans of each Enricher. Their keys are the missing members and the values that the request lacks.
+# Clients choose both, and making one takes 20 µs: the first ones stay.
 MAX_KEPT = 256  # Not Final: see TURN_S in server.timing.turns.
 
 MAX_READY: Final = 16  # Enrichers whose texts are cached with a head that many requests share (http.head_cache).
 
 Texts = list[bytes | None]  # The texts of the sources that depend on the client and its headers alone, in their order.
-# Arguments: the event, the texts, the time of receipt, the beginning of a new ID.
-Insert = Callable[[bytes, Texts, bytes, bytes], bytes]
-_ID: Final = -1
-_DT: Final = -2
-_Piece = bytes | int  # JSON text as it is, or the number of a text, or _ID or _DT.
-_Plan = dict[Path, list[_Piece]]  # For each object that is present and incomplete: its new members, ending in ",".
+_ID: Final = -1  # A new identity.
+_DT: Final = -2  # The time of receipt.
+_BEFORE: Final = -3  # What the event has before the members of its inner object.
+_AFTER: Final = -4  # The rest of the event.
+_Piece = bytes | int  # JSON text as it is, or the number of a text, or one of the above.
+Plan = dict[Path, list[_Piece]]  # For each object that is present and incomplete: its new members, ending in ",".
+
+_QUOTE: Final = 34
+_COLON: Final = 58
+_BACKSLASH: Final = 92
+_BRACE: Final = 123
 
 
 def gaps_of(sources: Mapping[Path, EnrichmentSource]) -> tuple[Path, ...]:  # cold: once per route
@@ -76,11 +81,11 @@ class Enricher:
         insert = inserts.get(missing)
         if insert is None:
             insert = self._learn(missing, texts, inserts)
-        return insert(raw, texts, arrival.received_dt, head_of(arrival.received_ms))
+        return insert.into(raw, texts, arrival)
 
     def _ready(self, arrival: Arrival) -> tuple[Texts, dict[int, Insert]]:
-        """Return the parts that are the same for all events of a client with these headers: the texts, and the
-        functions for them."""
+        """Return the parts that are the same for all events of a client with these headers: the texts, and the plans
+        for them."""
         texts = [of(arrival) for of in self._of_client]
         unknown = tuple([text is None for text in texts]) if None in texts else ()
         inserts = self._inserts.get(unknown)
@@ -95,16 +100,16 @@ class Enricher:
 
     def _learn(self, missing: int, texts: Texts, inserts: dict[int, Insert]) -> Insert:  # cold: kept
         plan = self._plan(missing, texts)
-        if self._kept >= MAX_KEPT:
-            return anywhere(plan)
-        self._kept += 1
-        insert = inserts[missing] = insert_of(plan)
+        insert = Insert(plan)
+        if self._kept < MAX_KEPT:
+            self._kept += 1
+            inserts[missing] = insert
         return insert
 
-    def _plan(self, missing: int, texts: Texts) -> _Plan:  # cold: kept
+    def _plan(self, missing: int, texts: Texts) -> Plan:  # cold: kept
         """Plan the insertions: an object that is missing as a whole is a member of the object around it."""
         unknown = {path for path, text in zip(self._paths, texts, strict=True) if text is None}
-        plan: _Plan = {}
+        plan: Plan = {}
         for path, source in self._sources.items():
             if missing & self._bits[path] and path not in unknown:
                 value: list[_Piece] = [b'"', _ID, b'"'] if source is NEW_ID else [_DT]
@@ -118,51 +123,71 @@ class Enricher:
         return dict(sorted(plan.items()))
 
 
+class Insert:
+    """Carries out one plan."""
+
+    __slots__ = ("_edits", "_is_front", "_is_usual", "_needle", "_numbers", "_places", "_template")
+
+    def __init__(self, plan: Plan) -> None:  # cold: kept
+        self._edits = [(path, needle_of(path), pieces) for path, pieces in plan.items()]
+        inner = [(needle or b"", pieces) for _, needle, pieces in self._edits if needle is not None]
+        self._is_usual = bool(plan) and len(inner) <= 1 and all(needle for needle, _ in inner)
+        self._is_front = () in plan
+        self._needle = inner[0][0] if inner else b""
+        pieces: list[_Piece] = [b"{", *plan[()]] if self._is_front else []
+        if inner:
+            pieces += [_BEFORE, *inner[0][1]]
+        pieces = _merged([*pieces, _AFTER])
+        # The constant pieces, and in which places the others go.
+        self._template = [piece if isinstance(piece, bytes) else b"" for piece in pieces]
+        self._places = [at for at, piece in enumerate(pieces) if isinstance(piece, int)]
+        self._numbers = [piece for piece in pieces if isinstance(piece, int)]
+
+    def into(self, raw: bytes, texts: Texts, arrival: Arrival) -> bytes:
+        """Return the event with the new members, by the fast way if it has the usual shape."""
+        if not self._is_usual or (self._is_front and raw[1] != _QUOTE):
+            return self.anywhere(raw, texts, arrival)
+        inside, needle = 1, self._needle
+        if needle:
+            # A name may be spelled by numbers. Finding a byte by its number is a memchr.
+            if _BACKSLASH in raw and b"\\u00" in raw:
+                return self.anywhere(raw, texts, arrival)
+            start = raw.find(needle)
+            if start < 0 or raw.rfind(needle) != start:
+                return self.anywhere(raw, texts, arrival)
+            inside = start + len(needle)
+            if raw[inside] == _COLON and raw[inside + 1] == _BRACE:
+                inside += 2
+            else:
+                inside = raw.find(b"{", inside) + 1
+            if raw[inside] != _QUOTE:  # A space, or a brace.
+                return self.anywhere(raw, texts, arrival)
+        parts = self._template.copy()
+        for nth, at in enumerate(self._places):
+            number = self._numbers[nth]
+            if number >= 0:
+                text = texts[number]
+                assert text is not None
+                parts[at] = text
+            elif number == _AFTER:
+                parts[at] = raw[inside:]
+            elif number == _DT:
+                parts[at] = arrival.received_dt
+            elif number == _ID:
+                parts[at] = identities.at(arrival.received_ms)
+            else:
+                parts[at] = raw[1:inside] if self._is_front else raw[:inside]
+        return b"".join(parts)
+
+    def anywhere(self, raw: bytes, texts: Texts, arrival: Arrival) -> bytes:
+        """Do the same with an event of any shape."""
+        values = [text or b"" for text in texts]
+        values += [arrival.received_dt, identities.at(arrival.received_ms)]  # _DT and _ID count from the end.
+        return splice(raw, [(path, needle, _text(pieces, values)) for path, needle, pieces in self._edits])
+
+
 def _name(path: Path) -> bytes:
     return msgspec.json.encode(path[-1]) + b":"
-
-
-def anywhere(plan: _Plan) -> Insert:  # cold: kept
-    """Return a function that carries out the plan on an event of any shape."""
-    edits = [(path, needle_of(path), pieces) for path, pieces in plan.items()]
-
-    def insert(raw: bytes, texts: Texts, dt: bytes, id_head: bytes) -> bytes:
-        values: list[Any] = [*texts, dt, id_head + tail()]  # _DT and _ID count from the end.
-        return splice(raw, [(path, needle, _text(pieces, values)) for path, needle, pieces in edits])
-
-    return insert
-
-
-def insert_of(plan: _Plan) -> Insert:  # cold: kept
-    """Return a faster function, if the plan has the usual shape."""
-    slow = anywhere(plan)
-    inner = [(needle_of(path), pieces) for path, pieces in plan.items() if path]
-    if not plan or len(inner) > 1 or (inner and not inner[0][0]):
-        return slow
-    constants: dict[str, Any] = {"anywhere": slow, "join": b"".join, "tail": tail}
-    lines = ["def insert(raw, texts, dt, id_head):"]
-    if inner:
-        constants["needle"] = inner[0][0]
-        lines += [
-            # A backslash. Finding a byte by its number is a memchr; ``in`` and a second find take twice as long
-            # (measured).
-            ' if raw.find(92) >= 0 and b"\\\\u00" in raw: return anywhere(raw, texts, dt, id_head)',
-            " start = raw.find(needle)",
-            " if start < 0 or raw.rfind(needle) != start: return anywhere(raw, texts, dt, id_head)",
-            " inside = raw.find(123, start) + 1",
-            " if raw[inside] != 34: return anywhere(raw, texts, dt, id_head)",  # Not a quote: a space, or a brace.
-        ]
-    if () in plan:
-        lines.append(" if raw[1] != 34: return anywhere(raw, texts, dt, id_head)")
-    pieces = [_written(piece, constants) for piece in _merged([b"{", *plan[()]])] if () in plan else []
-    if inner:
-        kept = "raw[1:inside]" if pieces else "raw[:inside]"
-        pieces += [kept, *(_written(piece, constants) for piece in _merged(inner[0][1]))]
-    pieces.append("raw[inside:]" if inner else "raw[1:]")
-    lines.append(f" return join(({', '.join(pieces)}))")
-    exec(compile("\n".join(lines), "<filling>", "exec"), constants)
-    insert: Insert = constants["insert"]
-    return insert
 
 
 def _text(pieces: list[_Piece], values: list[bytes]) -> bytes:
@@ -178,13 +203,3 @@ def _merged(pieces: list[_Piece]) -> list[_Piece]:
         else:
             merged.append(piece)
     return merged
-
-
-def _written(piece: _Piece, constants: dict[str, Any]) -> str:
-    """Return the piece as an expression of the generated function: its source contains nothing of a schema or a
-    client."""
-    if isinstance(piece, bytes):
-        name = f"c{len(constants)}"
-        constants[name] = piece
-        return name
-    return {_ID: "id_head, tail()", _DT: "dt"}.get(piece, f"texts[{piece}]")
