@@ -160,9 +160,8 @@ class Connection(Closing):
         if not self._is_write_paused:
             self.deadline = self._deadlines[stage]
         heads = self._heads
-        start = None if body else heads.starts.get((status, phrase, b""))
-        if start is not None:
-            response = start + more + tail
+        if not body and phrase is heads.last_phrase and status == heads.last_status:
+            response = heads.last_start + more + tail
         else:
             response = heads.response(status, phrase, body, content_type, more, tail, request.method == b"HEAD")
         if tail is CLOSE or len(response) > LATER_BYTES:

@@ -61,20 +61,23 @@ def phrase_of(status: int) -> str:
 
 
 class Heads:
-    """The cache of heads. ``refresh`` must be called once a second. ``starts`` holds, by status, phrase and type
-    (empty: no body), the part before the length and the further lines."""
+    """The cache of heads. ``refresh`` must be called once a second. ``last_start`` is all but the further lines of the
+    last response without a body, with this status and this very phrase."""
 
-    __slots__ = ("_date", "starts")
+    __slots__ = ("_date", "_starts", "last_phrase", "last_start", "last_status")
 
     def __init__(self) -> None:
-        self.starts: dict[tuple[int, str, bytes], bytes] = {}
+        # By status, phrase and type (empty: no body): the part before the length and the further lines.
+        self._starts: dict[tuple[int, str, bytes], bytes] = {}
+        self.last_status, self.last_phrase, self.last_start = 0, "", b""
         self._date = b""
         self.refresh(time.time())
 
     def refresh(self, unix_s: float) -> None:
         """Put the current date into every later head."""
         self._date = f"Date: {formatdate(unix_s, usegmt=True)}\r\n".encode()
-        self.starts.clear()
+        self._starts.clear()
+        self.last_status = 0
 
     def response(
         self,
@@ -88,12 +91,13 @@ class Heads:
     ) -> bytes:
         """Return a whole response. ``more`` are further header lines, each with CRLF; ``is_head`` omits the body."""
         key = (status, phrase, content_type if body else b"")
-        start = self.starts.get(key)
+        start = self._starts.get(key)
         if start is None:
             start = self._make(*key)
-            if len(self.starts) < MAX_CACHED:
-                self.starts[key] = start
+            if len(self._starts) < MAX_CACHED:
+                self._starts[key] = start
         if not body:
+            self.last_status, self.last_phrase, self.last_start = status, phrase, start
             return start + more + tail
         return b"".join((start, b"%d\r\n" % len(body), more, tail, b"" if is_head else body))
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 from server.intake import verdict
 from server.intake.books.counts import Counts
 from server.intake.pending import Pending
-from server.shared.rings import counts_of
 
 if TYPE_CHECKING:
     from server.http.request import Request
@@ -43,7 +42,6 @@ class Sender:
         self._tallies = delivery.tallies
         self._error_events = error_events
         self.receipts = self._receipts = receipts
-        self._receipt_of_hasty, self._receipt_of_settled = receipts.hasty.append, receipts.settled.append
         self.counts = Counts()
         self._times = self.counts.guaranteed
         # Told of the events of a request, not all of which are accepted, before it is answered.
@@ -87,10 +85,8 @@ class Sender:
             kept = [event for event in events if event.verdict is None]
             invalid = count - taken - refused
             self._receipts.note_odd(request.identity(), kept, last, is_final=False, invalid=invalid)
-        elif taken == count:
-            self._receipt_of_hasty((hash(request.identity()), taken, last))
         elif taken or not refused:
-            self._receipt_of_hasty((hash(request.identity()), counts_of(taken, count - taken - refused), last))
+            self._receipts.note_hasty(request.identity(), taken, count - taken - refused, last)
         if refused:
             self._answer_refused(request, events, refused, None)
         else:
@@ -188,7 +184,7 @@ class Sender:
             invalid = failures.never_taken if failures is not None else 0
             self._receipts.note_odd(request.identity(), kept, 0, is_final=True, invalid=invalid)
         else:
-            self._receipt_of_settled((hash(request.identity()), count))
+            self._receipts.note_settled(request.identity(), count)
         if pending.spooled:
             self._answer_spooled(pending, events, failures)
         elif failures is None:

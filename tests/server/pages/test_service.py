@@ -123,7 +123,7 @@ def test_the_table_of_heads_is_bounded_and_changes_with_the_second() -> None:
     heads.refresh(1.0)
 
     assert b"Date: Thu, 01 Jan 1970 00:00:01 GMT" in heads.response(202, "5 events", b"", b"", b"", KEEP)
-    assert len(heads.starts) == 1
+    assert len(heads._starts) == 1
 
 
 def test_the_date_follows_the_clock() -> None:
