@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from server.intake.delivery.delivery import Delivery
     from server.intake.error_events import ErrorEvents
     from server.intake.event import Event
+    from server.intake.pending import Settled
     from server.intake.route import Route
     from server.intake.slices import Sending
     from server.sink.base import Sink
@@ -44,6 +45,7 @@ class Sender:
         self.receipts = self._receipts = receipts
         self.counts = Counts()
         self._times = self.counts.guaranteed
+        self._settled: Settled = self._on_settled  # Bound once.
         # Told of the events of a request, not all of which are accepted, before it is answered.
         self.on_faults: OnFaults | None = None
 
@@ -129,7 +131,7 @@ class Sender:
             number = least
         delivery.number = number + len(events)
         if pending is None:
-            pending = Pending(request, events, self._on_settled, began_s)
+            pending = Pending(request, events, self._settled, began_s)
         before = pending.left
         for event in events:
             if event.verdict is None:

@@ -74,18 +74,15 @@ class Enricher:
 
     def fill(self, raw: bytes, missing: int, arrival: Arrival) -> bytes:
         """Insert what is missing, as far as the server knows it."""
-        ready = arrival.ready.get(self)
+        ready: _Ready | None = arrival.ready.get(self)
         if ready is None:
             ready = self._ready(arrival)
-        texts, inserts = ready
-        insert = inserts.get(missing)
-        if insert is None:
-            insert = self._learn(missing, texts, inserts)
-        return insert.into(raw, texts, arrival)
+        if ready.missing != missing:
+            ready.last = ready.inserts.get(missing) or self._learn(missing, ready.texts, ready.inserts)
+            ready.missing = missing
+        return ready.last.into(raw, ready.texts, arrival)
 
-    def _ready(self, arrival: Arrival) -> tuple[Texts, dict[int, Insert]]:
-        """Return the parts that are the same for all events of a client with these headers: the texts, and the plans
-        for them."""
+    def _ready(self, arrival: Arrival) -> _Ready:
         texts = [of(arrival) for of in self._of_client]
         unknown = tuple([text is None for text in texts]) if None in texts else ()
         inserts = self._inserts.get(unknown)
@@ -95,7 +92,7 @@ class Enricher:
                 self._inserts[unknown] = inserts
         if len(arrival.ready) >= MAX_READY:
             arrival.ready.clear()
-        ready = arrival.ready[self] = (texts, inserts)
+        ready = arrival.ready[self] = _Ready(texts, inserts)
         return ready
 
     def _learn(self, missing: int, texts: Texts, inserts: dict[int, Insert]) -> Insert:  # cold: kept
@@ -121,6 +118,19 @@ class Enricher:
                 inside = plan.pop(parent)[:-1]
                 plan.setdefault(parent[:-1], []).extend([_name(parent), b"{", *inside, b"}", b","])
         return dict(sorted(plan.items()))
+
+
+class _Ready:
+    """The parts that are the same for all events of a client with these headers: the texts, and the plans for them.
+    ``last`` is that of the last event, which lacked what is ``missing``."""
+
+    __slots__ = ("inserts", "last", "missing", "texts")
+
+    def __init__(self, texts: Texts, inserts: dict[int, Insert]) -> None:
+        self.texts = texts
+        self.inserts = inserts
+        self.missing = 0
+        self.last = _NOTHING
 
 
 class Insert:
@@ -203,3 +213,6 @@ def _merged(pieces: list[_Piece]) -> list[_Piece]:
         else:
             merged.append(piece)
     return merged
+
+
+_NOTHING: Final = Insert({})
