@@ -13,6 +13,7 @@ import pytest
 from server.intake import batch, receive
 from server.intake.sending import Sender
 from server.intake.verdict import MAX_BODY_BYTES
+from server.sink.base import OnAck, Record
 from server.timing import turns as server_turns
 from tests.server.intake.test_awaited import Drive as DriveFar
 from tests.server.intake.test_awaited import Noting, far, is_answered_at_once
@@ -178,12 +179,16 @@ def test_what_finds_no_room_in_the_end_is_refused_whole(drive: Callable[..., Non
 def test_a_bug_costs_one_body_and_not_those_behind_it(
     drive: Drive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError
-
     async def test(bench: Bench) -> None:
+        submit, is_broken = bench.sink.submit, iter([True])
+
+        def broken_once(record: Record, on_ack: OnAck) -> str | None:
+            if next(is_broken, False):
+                raise ZeroDivisionError
+            return submit(record, on_ack)
+
         first, second = bench.post(body(MANY), hasty="1"), bench.post(body(MANY))
-        monkeypatch.setattr(bench.receiver, "_send_hasty", broken)
+        monkeypatch.setattr(bench.sink, "submit", broken_once)
         await second.answered()
 
         assert (first.status, second.status) == (500, 201)
