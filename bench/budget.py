@@ -40,7 +40,7 @@ STEPS = (PARSE, SPLIT, CHECK, ENRICH, PREPARE, SUBMIT, ACK, ANSWER, BOOKS, LOOP,
 # A frame is "function (file:line)". The first rule that fits the innermost frame wins; then the next frame outwards.
 RULES = [
     (CHECK, r"<(validator|reader)[^)]*>|/validators/"),
-    (ENRICH, r"<filling>|/intake/(enrich|filling|splice|arrival|members)\.py|/http/client_address\.py|/identity\.py"),
+    (ENRICH, r"/intake/(enrich|filling|splice|arrival|members)\.py|/http/client_address\.py|/identity\.py"),
     (SPLIT, r"/intake/decode\.py"),
     (BOOKS, r"/(receipts|rings|ledger|scoreboard|row|counts|durability|spool\w*|replay|tally)\.py"),
     (BOOKS, r"^(?!(Worker\.)?run \().*/server/worker\.py:"),  # All that a worker does, it does in ``run``.
