@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-
 if TYPE_CHECKING:
     from server.intake.event import Event
 
@@ -23,12 +21,15 @@ MAX_BYTES: Final = 32 << 20
 Key = tuple[str, bytes]
 
 
-class Guest(Struct, eq=False):
+class Guest:
     """One event that waits, at most until ``until`` (loop time). ``may_spool``: after that it may go to the spool."""
 
-    event: Event
-    until: float
-    may_spool: bool
+    __slots__ = ("event", "may_spool", "until")
+
+    def __init__(self, event: Event, until: float, may_spool: bool) -> None:
+        self.event = event
+        self.until = until
+        self.may_spool = may_spool
 
 
 class WaitingRoom:

@@ -87,3 +87,25 @@ def test_a_traceback_names_file_and_line_in_both_forms() -> None:
 def test_the_form_reads_well_in_the_log() -> None:
     assert str(Mode(COMPILED)) == "compiled"
     assert str(Mode(INTERPRETED, "for a reason")) == "interpreted (for a reason)"
+
+
+FIRST = """\
+import os, sys
+from server.compiled.modules import MODULES
+for module in MODULES:
+    child = os.fork()
+    if child == 0:
+        __import__(module)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        print(module)
+"""
+
+
+def test_each_module_may_be_the_first_that_a_process_imports() -> None:
+    """A class that names a type of a module that is not loaded yet ended the process."""
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr
