@@ -105,7 +105,7 @@ class Intake:
         def submit(made: Event) -> None:
             found.append(made.value)
 
-        errors = ErrorEvents(self.pipeline, submit, Clock(), self._generation.config)  # type: ignore[arg-type]
+        errors = ErrorEvents(self.pipeline, submit, Clock(), self._generation.config)
         assert event.verdict is not None
         errors._waiting.append((event, event.verdict))
         errors.flush()
