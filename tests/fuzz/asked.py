@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 from server.http.around.beacon import Beacon
 from tests.server.http.fakes import Harness, Response, responses
@@ -28,7 +30,7 @@ IN_SHORT_FROM_BYTES = 1_000_000  # Of an answer: it may tell of some events in s
 SMALL_BYTES = 8_192  # Of an event: its error event is no larger than an event may be.
 
 _COUNTS = re.compile(r"(\d+) (?:events hastily received|out of (\d+) events )")
-_RECEIVED = 1_767_323_045_678, b'"2026-01-02T03:04:05.678Z"'
+_RECEIVED_NS = 1_767_323_045_678_000_000  # When every request comes.
 
 
 class Sent(NamedTuple):
@@ -56,11 +58,6 @@ class Asked(NamedTuple):
         return sorted(entries, key=lambda entry: int(entry["index"]))
 
 
-class _Clock:
-    def now(self) -> tuple[int, bytes]:
-        return _RECEIVED
-
-
 class Asking:
     """``directory`` is the caller's, and empty."""
 
@@ -77,7 +74,6 @@ class Asking:
             "intake.error_events_per_s=1000000",
         )
         bench = self._bench = Bench(settings, *SETTINGS, *bounds, *overrides)
-        bench.receiver._clock = bench.errors._clock = _Clock()  # type: ignore[assignment]
         receiver = bench.receiver
         routes: Any = {  # Of one length: what is too long for one is so for all.
             "/events": {"POST": receiver.handle_events},
@@ -95,7 +91,7 @@ class Asking:
         bench, loop, server = self._bench, self._loop, self._harness.server
         bench.sink.records.clear()
         made = bench.errors.produced
-        with loop.running():
+        with mock.patch.object(time, "time_ns", return_value=_RECEIVED_NS), loop.running():
             wire = self._harness.wire()
             wire.send(request)
             while loop.soon:
