@@ -19,7 +19,7 @@ from bench import measure, servers, suite
 from bench.peers import start
 from bench.works import WORKS, Work
 
-CLOSE = ("bare", "nginx", "intake", "naive", "rust")
+CLOSE = ("bare", "nginx", "intake", "pure", "naive", "rust")
 RESULTS = Path(__file__).parent / "results" / "costs.json"
 
 

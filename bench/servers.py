@@ -139,13 +139,15 @@ def intake(
     workers: int = 1,
     module: str = "server",
     more: str = 'admin: {listen: "127.0.0.1:0"}\n',
+    is_pure: bool = False,
 ) -> Child:
     """Ours, as it is served: a master and its workers, all on one core. ``tree``: of another checkout. ``more``:
-    lines of its settings, with the admin address."""
+    lines of its settings, with the admin address. ``is_pure``: its hot path is interpreted in any case."""
     file = directory / f"{name}.yaml"
     text = SETTINGS.format(port=port, work=work, brokers=brokers, workers=workers, directory=directory, name=name)
     file.write_text(text + more, encoding="utf-8")
-    return Child(name, [module, "serve", "-c", str(file)], SERVER_CORES, directory, tree=tree)
+    environment = {"PENSTOCK_PURE": "1"} if is_pure else {}
+    return Child(name, [module, "serve", "-c", str(file)], SERVER_CORES, directory, tree=tree, environment=environment)
 
 
 def undurable(port: int, brokers: str, work: Workload, directory: Path) -> Child:

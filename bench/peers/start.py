@@ -53,6 +53,7 @@ PEERS = {
     "bare": Peer("bare: uvloop + httptools, 204", _module("bench.peers.bare"), is_silent=True),
     "nginx": Peer("nginx: return 204", _module("bench.peers.nginx"), tools=("nginx",), is_silent=True),
     "intake": Peer("Penstock", _module("server")),
+    "pure": Peer("Penstock, interpreted", _module("server")),
     "naive": Peer("naive: uvloop + httptools + fastjsonschema", _module("bench.peers.naive")),
     "fastapi": Peer(
         "FastAPI + uvicorn + confluent-kafka",
@@ -78,6 +79,8 @@ PEERS = {
         build=(("cargo", "build", "--release", "--quiet", "-j1"),),
     ),
 }
+
+OURS = ("intake", "pure")
 
 
 def missing(name: str) -> str:
@@ -113,7 +116,7 @@ def build(name: str) -> str:
 def takes(name: str, work: Work) -> bool:
     """Whether a peer can be given this work. An empty answer to a batch says nothing per event."""
     if produces(name):
-        return name == "intake" or not work.is_ours_alone
+        return name in OURS or not work.is_ours_alone
     return work.batch == 1 and work.form == "json"
 
 
@@ -136,8 +139,8 @@ def _plain(schema: Any) -> Any:
 def peer(name: str, port: int, brokers: str, workloads: Sequence[Workload], directory: Path, label: str = "") -> Child:
     """Start one on its core; it takes the events of ``workloads``."""
     label = label or name
-    if name == "intake":
-        return servers.intake(port, brokers, workloads[0], directory, name=label)
+    if name in OURS:
+        return servers.intake(port, brokers, workloads[0], directory, name=label, is_pure=name == "pure")
     program, arguments = PEERS[name].command()
     if not produces(name):
         return Child(label, [*arguments, str(port)], SERVER_CORES, directory, program=program)

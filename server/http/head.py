@@ -203,16 +203,17 @@ def too_large(url: bytes, headers: Mapping[bytes, bytes], lines: int, bounds: Re
     return bounds.long_header if max(sizes, default=0) > bounds.max_header_bytes else None
 
 
-def judge_line(begun: bytes, bounds: RequestLimits) -> Refusal | None:
+def judge_line(begun: bytes, bounds: RequestLimits) -> tuple[Refusal | None, bytes]:
     """Return the refusal of a request whose method the parser does not know: 501 (RFC 9110 section 15.6.2) once it is
-    certain that this is a request. None: its first line is not complete. ``begun`` holds the bytes that were read when
-    the parser stopped and since; requests that were served may precede the line."""
+    certain that this is a request. None: its first line is not complete; then also that line, to be judged again with
+    what comes. ``begun`` holds the bytes that were read when the parser stopped; requests that were served may precede
+    the line."""
     line = begun.lstrip(b"\r\n")
-    methods = _LINE.findall(line)
+    methods = _LINE.findall(line) if b"\n" in line else []  # A line may come byte by byte.
     if methods and not methods[-1].endswith(_METHODS):
-        return UNKNOWN_METHOD
+        return UNKNOWN_METHOD, b""
     if line.startswith(_METHODS):
         line = line.rpartition(b"\r\n\r\n")[2]
     if not line or not _BEGUN.fullmatch(line):
-        return BAD_REQUEST
-    return bounds.long_url if len(begun) > bounds.max_url_bytes else None
+        return BAD_REQUEST, b""
+    return bounds.long_url if len(line) > bounds.max_url_bytes else None, line

@@ -385,8 +385,8 @@ class RequestReader:
 
     def _on_line(self, received: bytes | memoryview) -> None:
         """Judge the first line after the parser has stopped at a method that it does not know."""
-        self._line += received
-        if refusal := head.judge_line(self._line, self._bounds):
+        refusal, self._line = head.judge_line(self._line + bytes(received), self._bounds)
+        if refusal:
             self._server.parse_errors += refusal.status == 400
             self.end(refusal)
 

@@ -159,7 +159,7 @@ def _compare_words(asked: Asked, entries: list[dict[str, Any]], valid: int, *, i
         assert found["status"] == entry["status"]
         if is_whole:
             assert found["context"] == entry["context"]
-            assert _without_id(found["event"]) == _without_id(entry["event"])
+            assert _without_id(found.get("event")) == _without_id(entry.get("event"))  # None: it is too large to tell.
 
 
 def json_of(text: bytes, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:

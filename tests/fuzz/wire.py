@@ -50,8 +50,9 @@ class WireTarget:
             assert whole == other, f"cutting changes it: {whole} or {other}"
 
     def _outcome(self, limits: int, pieces: list[bytes]) -> tuple[Any, ...]:
-        if "requests_per_s_per_address" in LIMITS[limits]:
-            self._servers[limits] = Harness(**LIMITS[limits])  # No input is to use up the rate of the next.
+        if "requests_per_s_per_address" in LIMITS[limits] or self._servers[limits].server._connections:
+            # No input is to use up the rate of the next, or to leave it a connection if it fails.
+            self._servers[limits] = Harness(**LIMITS[limits])
         harness = self._servers[limits]
         harness.seen.clear()
         harness.wires.clear()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from server.config.limit_settings import Limits
-from server.http import problem
+from server.http import head, problem
 from server.http.around import refused_kinds
 from server.http.around.beacon import Beacon
 from server.http.limits import RequestLimits
@@ -61,6 +62,23 @@ def test_a_problem_of_a_handler_may_not_be_kept(status: int) -> None:
     harness.on_request = lambda request: request.problem(status, "No.")
 
     assert ask(get(), harness).headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n", get(), post() * 3])
+def test_a_line_that_comes_byte_by_byte_is_judged_without_what_precedes_it(
+    before: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[bytes] = []
+    line = head._LINE
+    monkeypatch.setattr(
+        head, "_LINE", SimpleNamespace(findall=lambda text: searched.append(text) or line.findall(text))
+    )
+    harness = Harness()
+    wire = harness.wire()
+    wire.send(before + b"F", *[b"O"] * 20, b" ", b"/", *[b"x"] * 1_000, b" HTTP/1.1", b"\r", b"\n")
+
+    assert responses(wire.sent)[-1].status == 501
+    assert sum(map(len, searched)) < len(before) + 1_200
 
 
 def test_a_beacon_says_so_once() -> None:
