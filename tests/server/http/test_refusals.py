@@ -70,9 +70,12 @@ def test_a_line_that_comes_byte_by_byte_is_judged_without_what_precedes_it(
 ) -> None:
     searched: list[bytes] = []
     line = head._LINE
-    monkeypatch.setattr(
-        head, "_LINE", SimpleNamespace(findall=lambda text: searched.append(text) or line.findall(text))
-    )
+
+    def findall(text: bytes) -> list[bytes]:
+        searched.append(text)
+        return line.findall(text)
+
+    monkeypatch.setattr(head, "_LINE", SimpleNamespace(findall=findall))
     harness = Harness()
     wire = harness.wire()
     wire.send(before + b"F", *[b"O"] * 20, b" ", b"/", *[b"x"] * 1_000, b" HTTP/1.1", b"\r", b"\n")
