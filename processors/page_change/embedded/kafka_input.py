@@ -7,7 +7,7 @@ identity. Nothing waits any longer for partitions that are gone. A partition is 
 confirms it, and no transaction is open there: the clock must not go on for records that cannot be read yet. Brokers
 are asked by a consumer that reads nothing: on the connection of one that reads, each question waits until a fetch has
 been answered, for half a second. A partition that is far ahead of the watermark pauses, so that the buffer is bounded
-during a replay.
+during a replay. Where the next offset is not there any more, reading goes on at the oldest one, and the log says so.
 Not here: which topics (catalog), the output (embedded.kafka_output).
 """
 
@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processors.page_change.embedded.inputs import Batch, Read, is_successor, named, position_in, shown
 from processors.page_change.embedded.stop import GivenUpError, Stop
@@ -57,7 +57,7 @@ class KafkaInput:
         has_identities: bool,
     ) -> None:
         own = {**properties, "enable.auto.commit": False, "enable.auto.offset.store": False}
-        reading = {"isolation.level": "read_committed", "auto.offset.reset": "earliest", "enable.partition.eof": True}
+        reading = {"isolation.level": "read_committed", "auto.offset.reset": "error", "enable.partition.eof": True}
         self._consumer = Consumer({**own, **reading})
         # Behind what is committed, a transaction may be open. What it has to log, the one that reads logs too.
         self._asking = Consumer({**own, "isolation.level": "read_uncommitted", "log_level": 0})
@@ -69,6 +69,7 @@ class KafkaInput:
         self._known: dict[str, TopicPartition] = {}
         self._names: dict[tuple[str, int], str] = {}
         self._missed: set[str] = set()
+        self._astray: set[str] = set()  # Their positions are not there.
         self._ended: dict[str, int] = {}
         self._end_offsets: dict[str, int] = {}
         self._confirmed_at = 0.0
@@ -90,6 +91,8 @@ class KafkaInput:
         if time.monotonic() - self._looked_at >= LOOK_EVERY_S:
             self._look()
         self._hold_back(least_ahead)
+        for name in sorted(self._astray - self._paused):
+            self._find_back(name)
         records: dict[str, list[Read]] = {}
         for message in self._consumer.consume(RECORDS, WAIT_S):
             self._take(message, records)
@@ -115,6 +118,8 @@ class KafkaInput:
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
                 self._end_offsets[name] = message.offset() or 0
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                self._astray.add(name)
             elif error.fatal() or error.code() in LASTING:
                 raise PenstockError(f"{name} cannot be read: {error.str()}")
             return
@@ -126,6 +131,28 @@ class KafkaInput:
         at = message.timestamp()[1]
         self._newest[name] = max(at, self._newest.get(name, -1))
         records.setdefault(name, []).append(Read(message.value() or b"", at, offset, message.topic() or ""))
+
+    def _find_back(self, name: str) -> None:
+        """Go on in a partition of which the broker does not have the position, at the oldest offset that it has."""
+        place, position = self._known[name], self._positions[name]
+        try:
+            oldest, end = self._asking.get_watermark_offsets(place, timeout=CONFIRM_S) or (None, None)
+        except KafkaException:
+            return  # A broker is away.
+        if oldest is None or end is None:
+            return
+        if position < oldest:
+            expired = "partition %s: records expired before they were read: reading goes on at offset %d instead of %d"
+            log.warning(expired, shown(name), oldest, position)
+        elif position > end:
+            cut = "partition %s was cut: it is read again from its oldest offset on, %d, instead of offset %d"
+            log.warning(cut, shown(name), oldest, position)
+        place.offset = self._positions[name] = position if oldest <= position <= end else oldest
+        for kept in (self._ended, self._end_offsets):
+            kept.pop(name, None)
+        self._consumer.incremental_unassign([place])
+        self._consumer.incremental_assign([place])
+        self._astray.discard(name)
 
     def _confirm(self) -> None:
         """Ask the brokers whether the partitions that were read to their ends are at them now."""
@@ -179,7 +206,8 @@ class KafkaInput:
                 log.warning("topic %s was deleted and made again: it is read from its beginning", places[name][0])
             self._positions[name] = position_in(name, self._positions)
             self._names[places[name]] = name
-            self._known[name] = TopicPartition(*places[name], self._positions[name])
+            # A partition of which nothing was read begins where its records do.
+            self._known[name] = TopicPartition(*places[name], self._positions[name] or OFFSET_BEGINNING)
         if new:
             self._consumer.incremental_assign([self._known[name] for name in new])
         return True
@@ -197,5 +225,6 @@ class KafkaInput:
             for kept in (self._ended, self._end_offsets, self._newest):
                 kept.pop(name, None)
             self._paused.discard(name)
+            self._astray.discard(name)
             if name not in replaced:
                 log.warning("partition %s is gone: nothing waits for it any more", shown(name))
