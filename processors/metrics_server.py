@@ -13,21 +13,21 @@ from prometheus_client import start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from server.errors import SettingsError
+from processors.wrong import WrongSettingError
 
 Declared = Sequence[tuple[str, str, tuple[str, ...], str]]
 """Name without prefix, type, labels, help of each metric."""
 
 
 def listen(collector: Collector, address: str) -> int:
-    """Serve a collector at ``host:port``. Returns the port. Raises SettingsError."""
+    """Serve a collector at ``host:port``. Returns the port. Raises WrongSettingError."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
     host, _, port = address.rpartition(":")
     try:
         server, _ = start_http_server(int(port), host.strip("[]") or "0.0.0.0", registry)
     except (OSError, ValueError, OverflowError) as error:
-        raise SettingsError(f"metrics_listen: {address!r} cannot be listened on: {error}") from error
+        raise WrongSettingError("metrics_listen", f"{address!r} cannot be listened on: {error}") from error
     return int(server.server_port)
 
 

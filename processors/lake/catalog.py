@@ -17,11 +17,11 @@ import msgspec
 
 from processors.lake.columns import Record, columns_of
 from processors.lake.settings import LakeSettings
-from server.boot.generation import Generation, read
+from processors.wrong import WrongSettingError, read_intake
+from server.boot.generation import Generation
 from server.catalog.regex import is_regex
 from server.catalog.stream import Stream
 from server.catalog.topics import effective
-from server.errors import SettingsError
 
 _URI: Final = re.compile(r"(?:[a-z+]+://[^/]+)?/(?P<title>.+)/(?P<version>(?P<major>\d+)\.\d+\.\d+)")
 
@@ -32,7 +32,7 @@ class Catalog:
     def __init__(self, settings: LakeSettings, base_dir: Path) -> None:
         """Read everything. Raises SettingsError."""
         intake = base_dir / settings.intake if settings.intake else None
-        self._read: Callable[[], Generation] = lambda: read(intake, [])
+        self._read: Callable[[], Generation] = lambda: read_intake(intake)
         self.generation = self._read()
         self._asked: set[str] = set()
         self.streams = {stream.name: stream for stream in _chosen(self.generation, settings)}
@@ -86,14 +86,14 @@ def _chosen(generation: Generation, settings: LakeSettings) -> list[Stream]:
         found = [generation.snapshot.find(name) for name in settings.streams]
         missing = [name for name, stream in zip(settings.streams, found, strict=True) if stream is None]
         if missing:
-            raise SettingsError(f"streams are not declared: {', '.join(missing)}")
+            raise WrongSettingError("streams", f"not declared: {', '.join(missing)}")
         chosen = [stream for stream in found if stream is not None]
     else:
         chosen = [one for one in generation.snapshot.streams() if not is_regex(one.name)]
         chosen = [one for one in chosen if _is_wanted(one, settings.consumer)]
     unusable = [stream.name for stream in chosen if stream.schema_title is None]
     if unusable:
-        raise SettingsError(f"streams without a schema have no columns: {', '.join(unusable)}")
+        raise WrongSettingError("streams", f"without a schema there are no columns: {', '.join(unusable)}")
     return chosen
 
 

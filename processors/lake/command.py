@@ -21,6 +21,7 @@ import msgspec
 from processors.lake.catalog import Catalog
 from processors.lake.settings import LakeSettings, load
 from processors.page_change.embedded.stop import GivenUpError, Stop
+from processors.wrong import located
 from server import log
 from server.errors import EXIT_DONE, UsageError
 
@@ -28,6 +29,11 @@ from server.errors import EXIT_DONE, UsageError
 def land(config: Path | None, *, once: bool) -> int:
     """Land events until told to stop, or with ``once`` all that there are. Prints the totals as a JSON object."""
     _need_packages()
+    with located(config):
+        return _land(config, once=once)
+
+
+def _land(config: Path | None, *, once: bool) -> int:
     from processors.lake.faults import in_plain_words
     from processors.lake.run import Runner
 
@@ -90,7 +96,7 @@ def _reading(config: Path | None) -> Iterator[tuple[LakeSettings, list[Any]]]:
     from processors.lake.tables import Lake
 
     settings, base_dir = load(config)
-    with in_plain_words():
+    with located(config), in_plain_words():
         lake = Lake(settings, base_dir, is_writer=False)
         try:
             yield settings, lake.tables()
@@ -103,7 +109,8 @@ def spark(config: Path | None) -> int:
     from processors.lake.spark import plan
 
     settings, base_dir = load(config)
-    print(msgspec.json.format(msgspec.json.encode(list(plan(Catalog(settings, base_dir))))).decode())
+    with located(config):
+        print(msgspec.json.format(msgspec.json.encode(list(plan(Catalog(settings, base_dir))))).decode())
     return EXIT_DONE
 
 

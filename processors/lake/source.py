@@ -14,6 +14,7 @@ from typing import Final
 from processors.lake.catalog import Catalog
 from processors.lake.landing import Landing
 from processors.lake.settings import LakeSettings
+from processors.page_change.embedded.clients import check as check_properties
 from processors.page_change.embedded.inputs import Input
 from processors.page_change.embedded.kafka_input import KafkaInput
 from processors.page_change.embedded.sqlite_input import SqliteInput
@@ -51,6 +52,7 @@ def open_input(settings: LakeSettings, catalog: Catalog, streams: Streams, stop:
     sink = catalog.generation.config.sink
     topics, positions = frozenset(streams.by_topic), streams.positions()
     if sink.kind == "sqlite":
+        check_properties(settings.kafka)
         return SqliteInput(catalog.generation.data_dir / sink.sqlite.path, topics, positions, has_identities=False)
     if sink.kind == "kafka":
         own = {"group.id": NAME, "client.id": NAME, **settings.kafka}

@@ -24,6 +24,7 @@ from sqlalchemy import URL
 from processors.lake.faults import of_settings
 from processors.lake.head import COMPACTED, EXPIRED, PREFIX, Head, head_of
 from processors.lake.settings import LakeSettings
+from processors.wrong import WrongSettingError
 from server.errors import PenstockError, SettingsError
 from server.sink.spool import claim
 
@@ -58,7 +59,7 @@ class Lake:
             root.mkdir(parents=True, exist_ok=True)
             self._lock = claim.take(root / "lake") if is_writer else None
         except OSError as error:
-            raise SettingsError(f"the directory {root} cannot be used: {error.strerror}") from error
+            raise WrongSettingError("path", f"the directory {root} cannot be used: {error.strerror}") from error
         if is_writer and self._lock is None:
             raise SettingsError(f"{root} is in use by another process")
         self._namespace = settings.namespace
@@ -106,7 +107,7 @@ def _embedded(root: Path) -> dict[str, str]:
     """Return the properties of a catalogue in SQLite. Raises SettingsError for a directory that pyiceberg, which takes
     locations for URLs, would take for another one."""
     if not set("#?").isdisjoint(str(root)):
-        raise SettingsError(f"the directory {root} has a # or ?: set path to another one")
+        raise WrongSettingError("path", f"the directory {root} has a # or ?: set path to another one")
     uri = URL.create("sqlite", database=f"{root}/catalog.db", query={"timeout": BUSY_S})
     return {"type": "sql", "uri": str(uri), "warehouse": f"file://{root}/warehouse"}
 

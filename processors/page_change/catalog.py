@@ -16,7 +16,8 @@ from msgspec import Struct
 from processors.page_change import format as formats
 from processors.page_change.map import TITLES
 from processors.page_change.settings import PageChangeSettings
-from server.boot.generation import Generation, read
+from processors.wrong import WrongSettingError, read_intake
+from server.boot.generation import Generation
 from server.catalog.stream import Stream
 from server.catalog.topics import effective
 from server.errors import SettingsError
@@ -41,19 +42,20 @@ class Catalog(Struct, frozen=True):
 
 def open_catalog(settings: PageChangeSettings, base_dir: Path) -> Catalog:
     """Read the intake's settings and check the streams. Raises SettingsError."""
-    generation = read(base_dir / settings.intake, [])
+    generation = read_intake(base_dir / settings.intake)
     topics: set[str] = set()
     for name, kind in settings.inputs.items():
-        stream = _declared(generation, name, TITLES[kind])
+        stream = _declared(generation, ("inputs", name), name, TITLES[kind])
         topics.update(effective(stream.settings, stream.name))
     topic_of = {}
     for role, uri in _URIS.items():
         name = getattr(settings, role)
-        stream = _declared(generation, name, uri.strip("/").rpartition("/")[0])
+        stream = _declared(generation, (role,), name, uri.strip("/").rpartition("/")[0])
         if role == "output" and stream.key_fields != KEY:
-            raise SettingsError(
+            raise WrongSettingError(
+                role,
                 f"stream {name!r} must have message_key_fields {{wiki_id: wiki_id, page_id: page.page_id}}, "
-                "so that the changes of a page stay in order"
+                "so that the changes of a page stay in order",
             )
         topic_of[name] = stream.topic
         _validator(generation.schemas, uri)
@@ -78,10 +80,11 @@ def _validator(schemas: SchemaRepository, uri: str) -> Callable[[bytes], list[Vi
     return found.check
 
 
-def _declared(generation: Generation, name: str, title: str) -> Stream:
+def _declared(generation: Generation, path: tuple[str, ...], name: str, title: str) -> Stream:
     stream = generation.snapshot.find(name)
     if stream is None:
-        raise SettingsError(f"stream {name!r} is not declared by {generation.config.streams.sources}")
+        sources = ", ".join(generation.config.streams.sources)
+        raise WrongSettingError(path, f"stream {name!r} is not declared by {sources}")
     if stream.schema_title != title:
-        raise SettingsError(f"stream {name!r} has schema {stream.schema_title!r}; {title!r} is needed")
+        raise WrongSettingError(path, f"stream {name!r} has schema {stream.schema_title!r}; {title!r} is needed")
     return stream

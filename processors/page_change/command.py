@@ -19,6 +19,7 @@ from msgspec import Struct
 from processors.page_change.catalog import open_catalog
 from processors.page_change.format import Names
 from processors.page_change.settings import load
+from processors.wrong import located
 from server import log
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 
@@ -40,6 +41,11 @@ class Where(Struct, frozen=True):
 
 def run(config: Path, runner: str, *, once: bool) -> int:
     """Run until told to stop, or with ``once`` to the end of the inputs."""
+    with located(config):
+        return _run(config, runner, once=once)
+
+
+def _run(config: Path, runner: str, *, once: bool) -> int:
     settings, base_dir = load(config)
     catalog = open_catalog(settings, base_dir)
     log.set_up(catalog.generation.config.log.level, catalog.generation.config.log.style)
@@ -69,7 +75,8 @@ def forget(config: Path, wiki: str) -> int:
     from processors.page_change.embedded.store import Store
 
     settings, base_dir = load(config)
-    store = Store(base_dir / settings.path)
+    with located(config):
+        store = Store(base_dir / settings.path)
     try:
         forgotten = store.forget_wiki(wiki)
     finally:

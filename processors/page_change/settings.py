@@ -49,7 +49,7 @@ class PageChangeSettings(Section, frozen=True):
 
     intake: Annotated[Text, says("Settings file of the intake whose streams, schemas and sink these are.")]
     path: Annotated[Text, says("Directory of the state and, with an embedded sink, of the output.")] = "var/page_change"
-    inputs: Annotated[dict[Text, Kind], says("Input streams, each with its kind.")] = field(
+    inputs: Annotated[dict[Text, Kind], Meta(min_length=1), says("Input streams, each with its kind.")] = field(
         default_factory=lambda: dict(STREAMS)
     )
     output: Annotated[Text, says("Stream of the output.")] = Names().output

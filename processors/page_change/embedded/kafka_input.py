@@ -18,8 +18,9 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, Message, TopicPartition
 
+from processors.page_change.embedded.clients import consumer
 from processors.page_change.embedded.inputs import Batch, Read, is_successor, named, position_in, shown
 from processors.page_change.embedded.stop import GivenUpError, Stop
 from server.errors import PenstockError
@@ -58,9 +59,9 @@ class KafkaInput:
     ) -> None:
         own = {**properties, "enable.auto.commit": False, "enable.auto.offset.store": False}
         reading = {"isolation.level": "read_committed", "auto.offset.reset": "error", "enable.partition.eof": True}
-        self._consumer = Consumer({**own, **reading})
+        self._consumer = consumer({**own, **reading})
         # Behind what is committed, a transaction may be open. What it has to log, the one that reads logs too.
-        self._asking = Consumer({**own, "isolation.level": "read_uncommitted", "log_level": 0})
+        self._asking = consumer({**own, "isolation.level": "read_uncommitted", "log_level": 0})
         self._topic_ids = TopicIds(properties) if has_identities else None
         self._identities: dict[str, str] = {}
         self._topics = topics
@@ -136,11 +137,9 @@ class KafkaInput:
         """Go on in a partition of which the broker does not have the position, at the oldest offset that it has."""
         place, position = self._known[name], self._positions[name]
         try:
-            oldest, end = self._asking.get_watermark_offsets(place, timeout=CONFIRM_S) or (None, None)
+            oldest, end = self._asking.get_watermark_offsets(place, timeout=CONFIRM_S)
         except KafkaException:
             return  # A broker is away.
-        if oldest is None or end is None:
-            return
         if position < oldest:
             expired = "partition %s: records expired before they were read: reading goes on at offset %d instead of %d"
             log.warning(expired, shown(name), oldest, position)

@@ -13,8 +13,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
+from processors.page_change.embedded.clients import producer
 from processors.page_change.embedded.stop import SLICE_S, GivenUpError, Stop
 from processors.page_change.records import Output
 from server.config.kafka.settings import DEFAULTS
@@ -47,8 +48,8 @@ class IntoKafka:
     of the largest record of each stream."""
 
     def __init__(self, properties: Mapping[str, object], most: Mapping[str, int]) -> None:
-        self._failed: list[KafkaError] = []
-        self._producer = Producer(
+        self._failed: list[tuple[KafkaError, str | None]] = []  # Each with the topic of its record.
+        self._producer = producer(
             {
                 **DEFAULTS,
                 "partitioner": "murmur2_random",
@@ -67,6 +68,7 @@ class IntoKafka:
     def write(self, outputs: Sequence[Addressed], stop: Stop) -> Sequence[Addressed]:
         """Produce, and wait until every record is acked."""
         self._failed.clear()
+        topic = None
         try:
             for topic, output in outputs:
                 self._produce(topic, output, stop)
@@ -75,11 +77,13 @@ class IntoKafka:
                 self._go_on(stop)
         except KafkaException as refused:
             is_fatal = refused.args[0].code() == KafkaError._FATAL
-            raise self._fault((self._fatal_error() if is_fatal else None) or refused.args[0]) from refused
+            if is_fatal:
+                raise self._fault(self._fatal_error() or refused.args[0], None) from refused
+            raise self._fault(refused.args[0], topic) from refused
         if self._failed:
-            raise self._fault(self._failed[0])
+            raise self._fault(*self._failed[0])
         if left:
-            raise self._fault(KafkaError(KafkaError._MSG_TIMED_OUT))
+            raise self._fault(KafkaError(KafkaError._MSG_TIMED_OUT), None)
         return ()
 
     def _produce(self, topic: str, output: Output, stop: Stop) -> None:
@@ -105,10 +109,11 @@ class IntoKafka:
                 return found
         return None
 
-    def _fault(self, error: KafkaError) -> PenstockError:
+    def _fault(self, error: KafkaError, topic: str | None) -> PenstockError:
         """Give up what has no ack, because the end of the process would wait for it, and return what went wrong."""
         self._producer.purge()
-        return PenstockError(f"the output cannot be written: {error.str()}; nothing of it is committed")
+        where = "" if topic is None else f" to topic {topic}"
+        return PenstockError(f"the output cannot be written{where}: {error.str()}; nothing of it is committed")
 
     def _go_on(self, stop: Stop) -> None:
         """Give up what has no ack if the stop cannot wait: the end of the process would wait for it."""
@@ -117,6 +122,6 @@ class IntoKafka:
             self._producer.purge()
             raise GivenUpError(f"{left} records of the output have no ack")
 
-    def _on_delivery(self, error: KafkaError | None, _message: Message) -> None:
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._failed.append(error)
+            self._failed.append((error, message.topic()))

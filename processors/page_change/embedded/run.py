@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from processors.page_change.catalog import Catalog, checker
 from processors.page_change.consolidator import Consolidator
+from processors.page_change.embedded.clients import check as check_properties
 from processors.page_change.embedded.inputs import Batch, Input
 from processors.page_change.embedded.kafka_input import KafkaInput
 from processors.page_change.embedded.metrics import Metrics, Told
@@ -215,6 +216,7 @@ def _input(settings: PageChangeSettings, catalog: Catalog, positions: dict[str, 
     """Open the input of the intake's kind of sink."""
     sink = catalog.generation.config.sink
     if sink.kind == "sqlite":
+        check_properties(settings.kafka)
         return SqliteInput(
             catalog.generation.data_dir / sink.sqlite.path, catalog.topics, positions, has_identities=True
         )

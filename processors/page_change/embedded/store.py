@@ -21,6 +21,7 @@ from processors.page_change.codec import packed, unpacked
 from processors.page_change.consolidator import Key
 from processors.page_change.page import Page
 from processors.page_change.records import Output
+from processors.wrong import WrongSettingError
 from server.errors import PenstockError, SettingsError
 from server.sink.salvage import is_broken, transaction
 from server.sink.spool import claim
@@ -52,13 +53,20 @@ class Store:
     """The database of one processor."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / NAME
-        lock = claim.take(self.path)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = claim.take(self.path)
+        except OSError as error:
+            raise WrongSettingError("path", f"{error.filename or directory}: {error.strerror}") from error
         if lock is None:
             raise SettingsError(f"{self.path} is in use by another process")
         self._lock = lock
-        self._database = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            self._database = sqlite3.connect(self.path, isolation_level=None)
+        except sqlite3.Error as error:
+            os.close(lock)
+            raise WrongSettingError("path", f"{self.path}: {error}") from error
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")

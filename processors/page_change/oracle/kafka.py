@@ -8,13 +8,14 @@ Not here: the histories (history), the verdict (checker).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
 import orjson
 import yaml
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -45,8 +46,7 @@ class Topics:
         new += [NewTopic(topic, 1) for topic in self.written.values()]
         self.read = names
         self._topics = [topic.topic for topic in new]
-        for done in self._admin.create_topics(new).values():
-            done.result(WAIT_S)
+        self._wait(self._admin.create_topics(new).values())
 
     def settings(self, directory: Path, **settings: object) -> Path:
         """Write the settings of an intake and a processor for these topics. Returns those of the processor."""
@@ -112,9 +112,23 @@ class Topics:
 
     def delete(self) -> None:
         """Delete the topics that are there."""
-        there = self._admin.list_topics(timeout=WAIT_S).topics.keys()
-        for done in self._admin.delete_topics([topic for topic in self._topics if topic in there]).values():
-            done.result(WAIT_S)
+        try:
+            there = self._admin.list_topics(timeout=WAIT_S).topics.keys()
+        except KafkaException as failed:
+            raise self._fault(failed) from failed
+        if left := [topic for topic in self._topics if topic in there]:
+            self._wait(self._admin.delete_topics(left).values())
+
+    def _wait(self, asked: Iterable[Future[None]]) -> None:
+        try:
+            for done in asked:
+                done.result(WAIT_S)
+        except (KafkaException, TimeoutError) as failed:
+            raise self._fault(failed) from failed
+
+    def _fault(self, failed: KafkaException | TimeoutError) -> PenstockError:
+        reason = failed.args[0].str() if isinstance(failed, KafkaException) else "no broker answers"
+        return PenstockError(f"{self.servers} cannot be used: {reason}")
 
 
 def _output(stream: str, message: Message) -> Output:

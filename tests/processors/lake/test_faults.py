@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,25 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"the directory .*file cannot be used: File exists"):
         land(world.config, once=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"path": "/proc/x"}, "path: the directory /proc/x cannot be used: No such file or directory"),
+        ({"intake": "nix.yaml"}, r"intake: .*nix.yaml: No such file or directory"),
+        ({"streams": ["nix"]}, "streams: not declared: nix"),
+        ({"metrics_listen": "nix"}, "metrics_listen: 'nix' cannot be listened on: "),
+        ({"kafka": {"nix.nix": 3}}, 'kafka: no consumer can be made: No such configuration property: "nix.nix"'),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_told_with_its_place(
+    settings: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    config = World(tmp_path, **settings).config
+
+    with pytest.raises(SettingsError, match=rf"^{config}:\d+: {said}"):
+        land(config, once=True)
 
 
 @pytest.mark.parametrize("warehouse", ["s3://127.0.0.1:9/x", "file:///proc/nowhere"])

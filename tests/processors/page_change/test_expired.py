@@ -67,7 +67,7 @@ class NotThere:
 
 
 def reading(broker: Broker, position: int, monkeypatch: pytest.MonkeyPatch) -> KafkaInput:
-    monkeypatch.setattr(kafka_input, "Consumer", lambda properties: broker)
+    monkeypatch.setattr(kafka_input, "consumer", lambda properties: broker)
     return KafkaInput({}, frozenset({"a"}), {"a/0": position}, Stop(), has_identities=False)
 
 
