@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from server.commands import check, events, import_eventgate, size
 from server.commands.size import Load
 from server.config.load import load
 from server.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_USAGE, UsageError
+from tests.harness.running import ROOT
 
 
 @pytest.mark.parametrize(("command", "code"), [("validate", EXIT_INTERRUPTED), ("check", 130), ("serve", EXIT_DONE)])
@@ -26,6 +30,17 @@ def test_a_command_that_int_ends_has_not_succeeded(monkeypatch: pytest.MonkeyPat
     )
 
     assert program.main([command]) == code
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "ValueError"])
+def test_int_while_a_program_is_imported_shows_no_traceback(error: str) -> None:
+    done = subprocess.run([sys.executable, "-c", f"import server; raise {error}"], cwd=ROOT, capture_output=True)
+
+    if error == "KeyboardInterrupt":
+        assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+    else:
+        assert done.returncode == 1
+        assert done.stderr.endswith(b"\nValueError\n")
 
 
 @pytest.mark.parametrize(
