@@ -1,6 +1,6 @@
 """Say where a setting of a processor stands that cannot be used, which is found out after its file was read.
 
-Place: whatever uses a setting → HERE → the commands of the processors, which know the file.
+Place: the files that use a setting → HERE → the commands of the processors, which know the file.
 Rule: the message is like those of settings whose form is wrong: file, line, key, reason.
 Not here: the form of settings (server.config.framework).
 """

@@ -1,9 +1,9 @@
 """The metrics of the embedded runner, for Prometheus.
 
 Place: embedded.run → HERE → the address of ``metrics_listen``; docs/PAGE_CHANGE.md lists them.
-Rules: the runner hands over its counts with each commit, and a scrape shows those: it asks the runner nothing. Label
-values are streams, kinds and verdicts, never anything of an event. The size of the state is read by the scrape itself,
-at most once a minute.
+Rules: the runner hands over its counts with each commit, or when there is nothing to commit, and a scrape shows those:
+it asks the runner nothing. Label values are streams, kinds and verdicts, never anything of an event. The size of the
+state is read by the scrape itself, at most once a minute.
 Not here: counting (consolidator, run), the metrics of the intake (server.metrics).
 """
 
@@ -72,7 +72,7 @@ class Metrics(Collector):
         self._sized_at = -SIZES_EVERY_S
 
     def tell(self, told: Told) -> None:
-        """Take the counts of a commit."""
+        """Take the counts of a commit, or of a moment with nothing to commit."""
         self._told = told
 
     def listen(self, address: str) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ from msgspec import Struct
 from processors.page_change.catalog import Catalog, checker
 from processors.page_change.consolidator import Consolidator
 from processors.page_change.embedded.clients import check as check_properties
-from processors.page_change.embedded.inputs import Batch, Input
+from processors.page_change.embedded.inputs import Batch, Input, shown
 from processors.page_change.embedded.kafka_input import KafkaInput
 from processors.page_change.embedded.metrics import Metrics, Told
 from processors.page_change.embedded.outputs import Addressed, IntoKafka, IntoStore, Outputs
@@ -66,6 +66,7 @@ class Runner:
         positions, newest, watermark = self._store.positions()
         self._marks = Watermarks(bounds.disorder_ms, newest)
         self._input = _input(settings, catalog, positions, self._stop)
+        self._compare(positions)
         most = most_bytes(settings, catalog)
         self._outputs = _outputs(catalog, most)
         check = checker(catalog.generation.schemas)
@@ -77,6 +78,7 @@ class Runner:
         self._read = self._written = self._since_commit = 0
         self._forgotten_at = 0
         self._commits = 0
+        self._committed_at = time.time()
         self.metrics = Metrics(self._store.path)
         self.metrics_port = self.metrics.listen(settings.metrics_listen) if settings.metrics_listen else 0
         self._tell()
@@ -145,6 +147,15 @@ class Runner:
         """Return the number of stored pages and the bytes of their states."""
         return self._store.sizes()
 
+    def _compare(self, positions: Mapping[str, int]) -> None:
+        """Warn if the state is of other inputs than those that are there."""
+        read, there = {shown(name) for name in positions}, {shown(name) for name in self._input.partitions()}
+        if read and there and read.isdisjoint(there):
+            log.warning(
+                "the state %s is of other inputs, such as %s: what is older than it in %s is late",
+                *(self._store.path, min(read), min(there)),
+            )
+
     def _take(self, batch: Batch) -> None:
         take, add = self._consolidator.take, self._add
         newest = -1
@@ -173,6 +184,7 @@ class Runner:
         """Write and store everything since the last commit."""
         dirty = self._consolidator.dirty
         if not (dirty or self._unwritten or self._positions):
+            self._tell()  # The clock goes on: idle inputs are not behind it.
             return
         kept = self._outputs.write(self._unwritten, self._stop)
         pages = ((key, self._consolidator.page(key)) for key in dirty)
@@ -184,6 +196,7 @@ class Runner:
         self._positions = {}
         self._since_commit = 0
         self._commits += 1
+        self._committed_at = time.time()
         self._tell()
         self._forget()
 
@@ -199,7 +212,7 @@ class Runner:
         core = self._consolidator
         told = Told(
             *(dict(core.counts), dict(core.kinds), dict(core.aside), self._marks.times(self._input.partitions())),
-            *(self._commits, time.time(), core.watermark, core.pending),
+            *(self._commits, self._committed_at, core.watermark, core.pending),
         )
         self.metrics.tell(told)
 

@@ -72,6 +72,10 @@ class Store:
             self._database.execute("PRAGMA synchronous = FULL")
             # A commit of a replay has some megabytes. What SQLite's own 2 MB do not hold is written twice.
             self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version not in (0, VERSION):
+                self.close()
+                raise WrongSettingError("path", f"{self.path} has layout {version}, this program writes {VERSION}")
             self._database.executescript(_TABLES)
             self._inode = self.path.stat().st_ino
         except sqlite3.Error as error:

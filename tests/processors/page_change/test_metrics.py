@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -17,6 +18,7 @@ from processors.page_change.consolidator import Consolidator
 from processors.page_change.draft import Bounds
 from processors.page_change.embedded import metrics
 from processors.page_change.embedded.run import Runner
+from processors.page_change.embedded.stop import Stop
 from processors.page_change.embedded.store import Store
 from processors.page_change.oracle.run import prepared, records_of, stored
 from processors.page_change.records import Output
@@ -81,6 +83,29 @@ def test_a_scrape_shows_what_became_of_each_event(tmp_path: Path) -> None:
     assert found["waiting_events",] == 0
     assert found["watermark_lag_seconds",] >= 60
     assert found["partition_lag_seconds", "events-0.db"] < found["watermark_lag_seconds",]
+
+
+def test_the_clock_of_idle_inputs_goes_on(tmp_path: Path) -> None:
+    settings, base_dir = load(prepared(tmp_path, {"eqiad": []}, commit_s=0.01))
+    stop = Stop()
+    told: list[metrics.Told] = []
+
+    def look() -> None:
+        assert runner.metrics._told is not None
+        told.append(runner.metrics._told)
+        if len(told) == 3:
+            stop.ask()
+
+    runner = Runner(settings, base_dir, open_catalog(settings, base_dir), stop)
+    with closing(runner):
+        before = runner.metrics._told
+        runner.run(on_commit=look)
+
+    assert before is not None
+    assert before.watermark == -1
+    assert 0 < told[0].watermark < told[2].watermark
+    assert [one.commits for one in told] == [0, 0, 0]
+    assert {one.committed_at for one in told} == {before.committed_at}
 
 
 def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
