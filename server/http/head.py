@@ -216,4 +216,4 @@ def judge_line(begun: bytes, bounds: RequestLimits) -> tuple[Refusal | None, byt
         line = line.rpartition(b"\r\n\r\n")[2]
     if not line or not _BEGUN.fullmatch(line):
         return BAD_REQUEST, b""
-    return bounds.long_url if len(line) > bounds.max_url_bytes else None, line
+    return (bounds.long_url, b"") if len(line) > bounds.max_url_bytes else (None, line)

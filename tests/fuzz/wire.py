@@ -12,7 +12,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from server.http.protocol import Connection
 from tests.server.http.around.test_proxy_header import OURS, header
 from tests.server.http.fakes import Harness
 
@@ -61,7 +60,8 @@ class WireTarget:
         wire.send(*pieces)
         seen = [(one.method, one.path, one.query, one.peer, one.body, one.headers) for one in harness.seen]
         said, is_closed = _said(wire.sent), wire.is_closed()
-        if not wire.is_lost() and isinstance(wire.connection, Connection) and wire.connection._reader._line:
+        reader = None if wire.is_lost() else getattr(wire.connection, "_reader", None)  # None behind a PROXY header.
+        if reader is not None and reader._line:
             # The parser does not say where in a read it has met no method. If that was behind the end of a request,
             # the line is waited for that may be one, or refused, according to where the request was cut. Both end it.
             said, is_closed = said + b"refused", True
