@@ -12,8 +12,9 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tests.harness.running import ROOT, Running
 
@@ -27,6 +28,7 @@ class Served(Running):
 
     module = "server"  # The module that ``python -m`` runs.
     command = "serve"
+    environ: ClassVar[Mapping[str, str]] = {}  # What it has besides that of the tests.
 
     def __init__(self, directory: Path, /, **settings: Any) -> None:
         self.settings_file = directory / "penstock.yaml"
@@ -34,6 +36,7 @@ class Served(Running):
         super().__init__(
             ["-m", self.module, self.command, "-c", str(self.settings_file)],
             directory / ("log" if self.command == "serve" else f"log.{self.command}"),
+            dict(self.environ),
         )
 
     def __enter__(self) -> Self:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pytest
 
@@ -47,9 +47,10 @@ STALL_S, PAUSE_S = 1.1, 0.1  # Of brokers and workers: within each window of the
 
 
 class Forgetful(Served):
-    """The service with one bug."""
+    """The service with two bugs. They are in the place of a method of its sink, which compiled code calls directly."""
 
     module = "tests.process.forgetful"
+    environ: ClassVar = {"PENSTOCK_PURE": "1"}
 
 
 class Sender(threading.Thread):
