@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-BESIDE: Final = ("bench", "fuzz", "property", "server", "validators", "wire")
+BESIDE: Final = ("bench", "clients", "console", "deploy", "fuzz", "property", "server", "validators", "wire")
 GIVES_WAY: Final = 5  # Of nice: the other process has clocks to meet.
 MOST_BY_CHANCE: Final = 2
 FAILED: Final = 1  # pytest's exit code when all tests were run.
