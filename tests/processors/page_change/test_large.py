@@ -161,7 +161,7 @@ def test_a_topic_that_takes_less_from_now_on_costs_a_start_and_no_order(topics: 
         eventually(lambda: events_read(tmp_path / "out" / NAME) > 200)
         limit(topics, 4_000)
         ended = one.exit_code()
-        one.says("the output cannot be written: .*size too large.* nothing of it is committed")
+        one.says("the output cannot be written to topic .*size too large.* nothing of it is committed")
     process(sys.executable, config)
     seen: dict[bytes, Output] = {}
     for output in topics.outputs():
