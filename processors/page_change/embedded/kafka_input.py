@@ -7,7 +7,7 @@ identity. Nothing waits any longer for partitions that are gone. A partition is 
 confirms it, and no transaction is open there: the clock must not go on for records that cannot be read yet. Brokers
 are asked by a consumer that reads nothing: on the connection of one that reads, each question waits until a fetch has
 been answered, for half a second. A partition that is far ahead of the watermark pauses, so that the buffer is bounded
-during a replay. Where the next offset is not there any more, reading goes on at the oldest one, and the log says so.
+during a replay. If the broker has deleted the next record, reading goes on at the oldest one, and the log says so.
 Not here: which topics (catalog), the output (embedded.kafka_output).
 """
 

@@ -49,7 +49,8 @@ def _run(options: argparse.Namespace) -> int:
     where = command.Where(options.runner, options.kafka, options.jar or [])
     if options.oracle:
         seed = 1 if options.seed is None else options.seed
-        return command.oracle(seed, options.pages or 200, where)
+        pages = 200 if options.pages is None else options.pages
+        return command.oracle(seed, pages, where)
     if options.example:
         return command.example(where)
     return command.run(options.config, options.runner, once=options.once)

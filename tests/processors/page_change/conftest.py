@@ -1,4 +1,4 @@
-"""Fixtures of this folder: a broker, and a Python with Flink."""
+"""Fixtures of this folder: a broker with topics, and a Python with Flink."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
+from processors.page_change.oracle.kafka import Topics
+from tests.harness.broker import Kafka
 from tests.harness.running import ROOT
 from tests.kafka.fixtures import kafka_broker, kafka_node
 
-__all__ = ["flink_jars", "flink_python", "kafka_broker", "kafka_node"]
+__all__ = ["flink_jars", "flink_python", "kafka_broker", "kafka_node", "topics"]
+
+
+@pytest.fixture
+def topics(kafka_broker: Kafka) -> Iterator[Topics]:
+    """Topics of their own."""
+    made = Topics(kafka_broker.servers)
+    yield made
+    made.delete()
 
 
 def missing(what: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from processors.page_change.embedded import kafka_input
 from processors.page_change.embedded.kafka_input import KafkaInput
 from processors.page_change.embedded.stop import Stop
 from processors.page_change.oracle.kafka import Topics
-from tests.harness.broker import Kafka
 from tests.harness.running import Running, eventually
 from tests.processors.page_change.runs import process
 from tests.processors.page_change.test_made_again import CREATE, created, pages_of
@@ -103,14 +101,6 @@ def test_a_partition_of_which_nothing_was_read_begins_where_its_records_do(monke
     reading(broker, 0, monkeypatch)
 
     assert broker.begun == [OFFSET_BEGINNING]
-
-
-@pytest.fixture
-def topics(kafka_broker: Kafka) -> Iterator[Topics]:
-    """Topics of their own."""
-    made = Topics(kafka_broker.servers)
-    yield made
-    made.delete()
 
 
 def expire(topics: Topics, name: str, before: int) -> None:

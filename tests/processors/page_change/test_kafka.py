@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -26,14 +25,6 @@ from tests.processors.page_change.runs import events_read, limit, process
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow(reason="starts a broker")]
 LARGE_PAGE = 1 << 40
-
-
-@pytest.fixture
-def topics(kafka_broker: Kafka) -> Iterator[Topics]:
-    """Topics of their own."""
-    made = Topics(kafka_broker.servers)
-    yield made
-    made.delete()
 
 
 def by_page(outputs: list[Output]) -> dict[tuple[str, bytes | None], list[Output]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -22,7 +21,6 @@ from processors.page_change.oracle.run import history_of, prepared, records_of, 
 from processors.page_change.records import LEAST_BYTES, Output, Records
 from processors.page_change.settings import load
 from server.errors import PenstockError
-from tests.harness.broker import Kafka
 from tests.harness.running import Running, eventually, open_things
 from tests.processors.page_change.events import NAMES, T, event
 from tests.processors.page_change.runs import events_read, limit, process
@@ -123,14 +121,6 @@ def test_a_start_that_no_broker_answers_leaves_nothing_behind(tmp_path: Path, mo
         eventually(lambda: open_things() <= before)
     finally:
         gc.enable()
-
-
-@pytest.fixture
-def topics(kafka_broker: Kafka) -> Iterator[Topics]:
-    """Topics of their own."""
-    made = Topics(kafka_broker.servers)
-    yield made
-    made.delete()
 
 
 @pytest.mark.kafka

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from processors.page_change.oracle.inputs import Arrival
 from processors.page_change.oracle.kafka import Topics
 from processors.page_change.oracle.run import prepared, records_of, run_once
 from processors.page_change.records import Output
-from tests.harness.broker import Kafka
 from tests.harness.running import Running, eventually
 from tests.processors.page_change.events import NAMES, event
 from tests.processors.page_change.runs import process
@@ -93,14 +91,6 @@ def test_times_are_shown_of_the_partitions_that_are_there() -> None:
     marks = Watermarks(0, {"a#1/0": 5, "a#2/0": 7, "b/0": 8})
 
     assert marks.times(["a#2/0", "b/0", "c/0"]) == {"a/0": 7, "b/0": 8}
-
-
-@pytest.fixture
-def topics(kafka_broker: Kafka) -> Iterator[Topics]:
-    """Topics of their own."""
-    made = Topics(kafka_broker.servers)
-    yield made
-    made.delete()
 
 
 def make_again(topics: Topics) -> None:

@@ -1,4 +1,4 @@
-"""Members next to a rule for all others are judged alike, by whatever way."""
+"""Members next to a rule for all others have one verdict, by the quick way and by the reference."""
 
 from __future__ import annotations
 
