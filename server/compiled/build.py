@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from server.compiled import cache, finder
-from server.compiled.modules import LIBRARY, MODULES, initialiser
+from server.compiled.modules import C_SOURCES, LIBRARY, MODULES, initialiser
 
 PACKAGES: Final = ("server", "validators")  # Where types and constants of the listed modules come from.
 # A function that is not declared would be taken for one that returns an int.
@@ -94,7 +94,8 @@ def _translate(scratch: Path) -> list[Path]:
     }
     for name, text in parts.items():
         (scratch / name).write_text(text, encoding="utf-8")
-    return [Path(name) for names, _ in files for name in names] + [scratch / name for name in parts]
+    ours = [cache.ROOT / path for path in C_SOURCES if path.endswith(".c")]
+    return [*(Path(name) for names, _ in files for name in names), *(scratch / name for name in parts), *ours]
 
 
 def _shim(module: str) -> str:
@@ -108,11 +109,12 @@ def _compile(sources: Sequence[Path], library: Path) -> None:
     import mypyc
 
     includes = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
-    includes |= {str(sources[0].parent), str(Path(mypyc.__file__).with_name("lib-rt"))}
+    scratch = sources[0].parent
+    includes |= {str(scratch), str(Path(mypyc.__file__).with_name("lib-rt"))}
     flags = [*_words("CFLAGS"), *_words("CCSHARED"), *FLAGS, *(f"-I{directory}" for directory in sorted(includes))]
 
     def one(source: Path) -> str:
-        result = str(source.with_suffix(".o"))
+        result = str(scratch / f"{source.stem}.o")  # Not beside our own C, which is among the sources.
         _run([*_words("CC"), *flags, "-c", str(source), "-o", result])
         return result
 

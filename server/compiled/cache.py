@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from server.compiled.modules import LIBRARY, MODULES
+from server.compiled.modules import C_SOURCES, LIBRARY, MODULES
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 # In a wheel, beside this file; in a working copy, where git does not look.
@@ -48,7 +48,7 @@ def digest(content: bytes) -> str:
 
 def key(root: Path = ROOT, modules: Sequence[str] = MODULES) -> str:
     """Return the name of the directory for the present sources and this Python."""
-    sources = [BUILD, *map(path_of, modules)]
+    sources = [BUILD, *map(path_of, modules), *C_SOURCES]
     parts = [SUFFIX.encode(), *(path.encode() + b"\0" + (root / path).read_bytes() for path in sources)]
     return digest(b"\0".join(parts))
 

@@ -16,7 +16,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Final, NamedTuple
 
-from server.compiled.modules import LIBRARY, MODULES, initialiser
+from server.compiled.modules import BINDING, LIBRARY, MODULES, initialiser
 
 COMPILED: Final = "compiled"
 INTERPRETED: Final = "interpreted"
@@ -58,7 +58,7 @@ class CompiledFinder:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Return the compiled form of a module; None: the next finder looks for it."""
-        if name not in self._modules or self.mode().name != COMPILED:
+        if (name not in self._modules and name != BINDING) or self.mode().name != COMPILED:
             return None
         spec = ModuleSpec(name, CompiledLoader(name, self._library), origin=self._library)
         spec.has_location = True

@@ -64,6 +64,10 @@ MODULES: Final = (
     "validators.words.predicates",
 )
 
+# The one module that is written in C. Where nothing is compiled, another one does the same (sink.kafka.client).
+BINDING: Final = "server.sink.kafka.client.binding"
+C_SOURCES: Final = ("server/sink/kafka/client/binding.c", "server/sink/kafka/client/librdkafka.h")
+
 LIBRARY: Final = "penstock__mypyc"  # The one extension that holds all of them. mypyc appends ``__mypyc`` to a name.
 
 

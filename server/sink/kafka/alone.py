@@ -15,9 +15,10 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError
 
 from server.sink.base import OnAck
+from server.sink.kafka.client.contract import Headers, Produce, Producer
 from server.sink.kafka.errors import TOO_LARGE, is_too_large
 
 KEPT_S: Final = 60.0  # Time until batches are tried again: an operator may have raised the limit.
@@ -62,20 +63,14 @@ class Alone:
         self._until = now + KEPT_S
         return not self.topics
 
-    def produce(
-        self,
-        topic: str,
-        value: bytes,
-        key: bytes | None,
-        partition: int,
-        on_ack: OnAck,
-        _on_delivery: None,
-        timestamp_ms: int,
-        headers: list[tuple[str, bytes]],
-    ) -> None:
-        """Like ``Producer.produce``, with arguments by position."""
-        produce: Callable[..., None] = self._producer.produce
-        produce(topic, value, key, partition, _judged(on_ack), None, timestamp_ms, headers)
+    def topic(self, name: str) -> Produce:
+        """Return how to produce to a topic: like ``Producer.topic``, but that errors say which record is too large."""
+        send = self._producer.topic(name)
+
+        def produce(value: bytes, key: bytes | None, on_ack: OnAck, timestamp_ms: int, headers: Headers) -> None:
+            send(value, key, _judged(on_ack), timestamp_ms, headers)
+
+        return produce
 
 
 def _judged(on_ack: OnAck) -> Callable[[KafkaError | None, Any], None]:

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from confluent_kafka import KafkaError, ThrottleEvent
+from confluent_kafka import KafkaError
 
 from server.log import Limited
 
@@ -63,21 +63,21 @@ class Contact:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._is_doubtful = True
 
-    def on_throttle(self, event: ThrottleEvent) -> None:
-        """Take a throttle event, from ``poll``: the broker announces that it will be silent."""
-        if event.throttle_time <= 0:
+    def on_throttle(self, throttle_s: float, broker: int) -> None:
+        """Take a throttle event, from ``poll``: a broker announces that it will be silent for this time."""
+        if throttle_s <= 0:
             return
-        self._throttled_until = max(self._throttled_until, self._loop.time() + event.throttle_time)
+        self._throttled_until = max(self._throttled_until, self._loop.time() + throttle_s)
         self._heard_at = max(self._heard_at, self._throttled_until)
-        if event.throttle_time < THROTTLE_S:
+        if throttle_s < THROTTLE_S:
             return
         self.is_throttled = self.is_shut = True
         _limited.warning(
             "throttle",
             "Kafka broker %s limits this service by a quota and accepts nothing for %.1f s; raise its "
             "producer_byte_rate or request_percentage, or send less",
-            event.broker_id,
-            event.throttle_time,
+            broker,
+            throttle_s,
         )
 
     def look(self, now: float, *, is_idle: bool) -> None:

@@ -1,6 +1,6 @@
 """librdkafka's own log lines.
 
-Place: sink.kafka.producer gives this logger to librdkafka, which calls it from ``poll``.
+Place: a producer (sink.kafka.client) calls this from ``poll``.
 Rule: warnings are logged at most once per kind and 10 s, others without limit.
 Not here: errors of records (sink.kafka.errors).
 """
@@ -17,12 +17,13 @@ _limited = Limited(_logger)
 
 
 class OwnLog:
-    """Has the one method of a logger that librdkafka's binding calls. ``on_line`` is called for each line."""
+    """Logs lines. ``on_line`` is called for each."""
 
     def __init__(self, on_line: Callable[[], None]) -> None:
         self._on_line = on_line
 
-    def log(self, level: int, _format: str, facility: str, _client: str, text: str) -> None:
+    def __call__(self, level: int, facility: str, text: str) -> None:
+        """Log a line of a level as in ``logging``."""
         self._on_line()
         if level >= logging.WARNING:
             _limited.warning(facility, "librdkafka: %s", text)

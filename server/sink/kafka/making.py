@@ -3,21 +3,27 @@
 Place: sink.kafka.producer → HERE.
 Rules: what librdkafka refuses is said without secrets. Connecting blocks the loop, which serves no client yet, and has
 an end: a dead broker must not keep a worker from becoming ready.
-Not here: which properties are allowed (config.kafka.settings), the callbacks (sink.kafka.producer).
+Not here: which properties are allowed (config.kafka.settings), the callbacks (sink.kafka.producer), the two forms of a
+producer (sink.kafka.client).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 
 from server.config.kafka import settings as kafka_settings
-from server.config.kafka.rules import Properties
 from server.errors import BootError
+from server.sink.kafka.client import contract
+from server.sink.kafka.client.contract import Callbacks
+
+try:
+    from server.sink.kafka.client.binding import Producer
+except ImportError:  # Nothing is compiled.
+    from server.sink.kafka.client.plain import Producer  # type: ignore[assignment]
 
 WARM_UP_S: Final = 2.0  # Time for the first metadata.
 # The first attempt to get a producer id meets no connection, and librdkafka repeats it on a timer of 500 ms
@@ -27,22 +33,22 @@ PRODUCER_ID_S: Final = 0.55
 _logger = logging.getLogger("sink.kafka")
 
 
-def make(properties: Properties, callbacks: Mapping[str, Any]) -> Producer:
+def make(properties: dict[str, str], callbacks: Callbacks) -> contract.Producer:
     """Make a producer. Raises BootError: librdkafka refuses the properties, or has no thread or memory."""
     try:
-        return Producer({**properties, **callbacks})
+        return Producer(properties, callbacks)
     except (KafkaException, TypeError, ValueError) as refused:
         reason = refused.args[0].str() if isinstance(refused, KafkaException) else str(refused)
         reason = kafka_settings.redact(reason.strip(), properties)
         raise BootError(f"sink.kafka: librdkafka refuses these properties: {reason}") from None
 
 
-async def connect(producer: Producer, servers: str) -> bool:
+async def connect(producer: contract.Producer, servers: str) -> bool:
     """Connect to a broker before the first event comes. Returns whether one answers."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     try:
-        producer.list_topics(timeout=WARM_UP_S)
+        producer.reach(WARM_UP_S)
     except KafkaException as failed:
         _logger.warning(
             "no Kafka broker answers at %s (%s): starting anyway; events are not acked until one does",

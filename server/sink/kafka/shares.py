@@ -16,12 +16,9 @@ from collections.abc import Callable
 from typing import Final
 from zlib import crc32
 
-from confluent_kafka import Producer
-
 from server.errors import BootError
 from server.log import Limited
-
-Produce = Callable[..., None]
+from server.sink.kafka.client.contract import Produce, Producer
 
 TOPICS_EACH: Final = 128
 MOST_REMEMBERED: Final = 10_000  # Names of streams may come from clients, where a pattern declares them.
@@ -44,12 +41,12 @@ class Shares(dict[str, Produce]):
         produce = self._home.get(topic)
         if produce is None:
             if len(self._home) >= MOST_REMEMBERED:
-                return self._produce_of(crc32(topic.encode(errors="replace")))
-            produce = self._home[topic] = self._assign(len(self._home))
+                return self._produce_of(topic, crc32(topic.encode(errors="replace")))
+            produce = self._home[topic] = self._assign(topic, len(self._home))
         self[topic] = produce
         return produce
 
-    def _assign(self, number: int) -> Produce:  # cold: once for each topic
+    def _assign(self, topic: str, number: int) -> Produce:  # cold: once for each topic
         wanted = min(self._most, (number + TOPICS_EACH // 4) // TOPICS_EACH + 1)
         try:
             while len(self.producers) < wanted:
@@ -57,8 +54,7 @@ class Shares(dict[str, Produce]):
         except BootError as failed:  # There is no thread or no memory left: the others send these topics too.
             _limited.warning("share", "cannot make a producer for more topics: %s", failed)
         at = number // TOPICS_EACH
-        return self._produce_of(at if at < len(self.producers) else number)
+        return self._produce_of(topic, at if at < len(self.producers) else number)
 
-    def _produce_of(self, number: int) -> Produce:
-        produce: Produce = self.producers[number % len(self.producers)].produce
-        return produce
+    def _produce_of(self, topic: str, number: int) -> Produce:
+        return self.producers[number % len(self.producers)].topic(topic)

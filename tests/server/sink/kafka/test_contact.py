@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, ThrottleEvent
+from confluent_kafka import KafkaError
 
 from server.log import Limited
 from server.sink.kafka.contact import PROBE_EVERY_S, SILENCE_S, THROTTLE_S, Contact
@@ -113,7 +113,7 @@ def test_the_silence_that_a_quota_announces_is_not_an_absence(caplog: pytest.Log
     """KIP-219: the broker answers at once, says for how long it will not read, and reads nothing until then."""
 
     async def test(contact: Contact, asked: Asked) -> None:
-        contact.on_throttle(ThrottleEvent("b", 1, LONG_S))
+        contact.on_throttle(LONG_S, 1)
         began = now()
         contact.look(began + SILENCE_S + 1, is_idle=False)
         assert (contact.is_away, contact.is_throttled, contact.is_shut) == (False, True, True)
@@ -132,8 +132,8 @@ def test_the_silence_that_a_quota_announces_is_not_an_absence(caplog: pytest.Log
 
 def test_a_short_wait_for_a_quota_closes_nothing() -> None:
     async def test(contact: Contact, asked: Asked) -> None:
-        contact.on_throttle(ThrottleEvent("b", 1, THROTTLE_S / 2))
-        contact.on_throttle(ThrottleEvent("b", 1, 0.0))
+        contact.on_throttle(THROTTLE_S / 2, 1)
+        contact.on_throttle(0.0, 1)
         assert not contact.is_shut
 
     run(test)
@@ -142,7 +142,7 @@ def test_a_short_wait_for_a_quota_closes_nothing() -> None:
 def test_a_broker_that_is_found_again_still_has_its_quota() -> None:
     async def test(contact: Contact, asked: Asked) -> None:
         contact.lose("no Kafka broker answers at %s: %s", "imitated")
-        contact.on_throttle(ThrottleEvent("b", 1, LONG_S))
+        contact.on_throttle(LONG_S, 1)
         contact.look(now(), is_idle=True)
         await answered(contact)
         assert (contact.is_away, contact.is_throttled, contact.is_shut) == (False, True, True)

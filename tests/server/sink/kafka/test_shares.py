@@ -24,13 +24,13 @@ TOPICS = [f"t{number}" for number in range(10)]
 
 
 class Fake:
-    """Stands for a producer; its ``produce`` says which one it is."""
+    """Stands for a producer; what sends a topic says which one it is."""
 
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def produce(self) -> int:
-        return self.number
+    def topic(self, _name: str) -> Any:
+        return lambda: self.number
 
 
 class Maker:
@@ -105,7 +105,7 @@ def test_a_topic_that_was_set_elsewhere_comes_back_to_its_producer() -> None:
     found = table(Maker(), 3)
     senders(found, TOPICS)
     elsewhere: Any = Fake(99)
-    found["t5"] = elsewhere.produce
+    found["t5"] = elsewhere.topic("t5")
     assert senders(found, ["t5"]) == [99]
     del found["t5"]
 
