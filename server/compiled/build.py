@@ -31,7 +31,7 @@ from server.compiled.modules import C_SOURCES, LIBRARY, MODULES, initialiser
 
 PACKAGES: Final = ("server", "validators")  # Where types and constants of the listed modules come from.
 # A function that is not declared would be taken for one that returns an int.
-FLAGS: Final = ("-O2", "-g0", "-w", "-Werror=implicit-function-declaration")
+FLAGS: Final = ("-O2", "-g0", "-w", "-fvisibility=hidden", "-Werror=implicit-function-declaration")
 KEPT: Final = 4  # Who goes from branch to branch compiles each once.
 EXIT_NO_COMPILER: Final = 3
 EXIT_NO_MYPYC: Final = 4

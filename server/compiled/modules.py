@@ -66,7 +66,10 @@ MODULES: Final = (
 
 # The one module that is written in C. Where nothing is compiled, another one does the same (sink.kafka.client).
 BINDING: Final = "server.sink.kafka.client.binding"
-C_SOURCES: Final = ("server/sink/kafka/client/binding.c", "server/sink/kafka/client/librdkafka.h")
+C_SOURCES: Final = tuple(
+    f"server/sink/kafka/client/{name}"
+    for name in ("binding.c", "binding.h", "librdkafka.h", "outcomes.c", "producer.c", "topic.c")
+)
 
 LIBRARY: Final = "penstock__mypyc"  # The one extension that holds all of them. mypyc appends ``__mypyc`` to a name.
 

@@ -20,7 +20,7 @@ typedef struct rd_kafka_queue_s rd_kafka_queue_t;
 typedef struct rd_kafka_topic_s rd_kafka_topic_t;
 typedef struct rd_kafka_topic_conf_s rd_kafka_topic_conf_t;
 
-enum { RD_KAFKA_PRODUCER = 0 };
+typedef enum { RD_KAFKA_PRODUCER = 0 } rd_kafka_type_t;
 enum { RD_KAFKA_CONF_OK = 0 };
 enum { RD_KAFKA_PURGE_F_QUEUE = 0x1, RD_KAFKA_PURGE_F_INFLIGHT = 0x2, RD_KAFKA_PURGE_F_NON_BLOCKING = 0x4 };
 
@@ -76,33 +76,33 @@ typedef void on_line_t(const rd_kafka_t *, int level, const char *facility, cons
 
 /* F(result, name, arguments) for each function. */
 #define LIBRDKAFKA(F)                                                                                                \
-    F(int, rd_kafka_version, (void))                                                                                 \
-    F(rd_kafka_conf_t *, rd_kafka_conf_new, (void))                                                                  \
-    F(void, rd_kafka_conf_destroy, (rd_kafka_conf_t *))                                                              \
-    F(int, rd_kafka_conf_set, (rd_kafka_conf_t *, const char *, const char *, char *error, size_t))                  \
-    F(void, rd_kafka_conf_set_opaque, (rd_kafka_conf_t *, void *))                                                   \
-    F(void, rd_kafka_conf_set_dr_msg_cb, (rd_kafka_conf_t *, on_delivery_t *))                                       \
-    F(void, rd_kafka_conf_set_error_cb, (rd_kafka_conf_t *, on_error_t *))                                           \
-    F(void, rd_kafka_conf_set_stats_cb, (rd_kafka_conf_t *, on_statistics_t *))                                      \
-    F(void, rd_kafka_conf_set_throttle_cb, (rd_kafka_conf_t *, on_throttle_t *))                                     \
-    F(void, rd_kafka_conf_set_log_cb, (rd_kafka_conf_t *, on_line_t *))                                              \
-    F(rd_kafka_t *, rd_kafka_new, (int type, rd_kafka_conf_t *, char *error, size_t))                                \
-    F(void, rd_kafka_destroy, (rd_kafka_t *))                                                                        \
-    F(int, rd_kafka_set_log_queue, (rd_kafka_t *, rd_kafka_queue_t *))                                               \
-    F(void *, rd_kafka_opaque, (const rd_kafka_t *))                                                                 \
-    F(int, rd_kafka_last_error, (void))                                                                              \
-    F(int, rd_kafka_fatal_error, (rd_kafka_t *, char *error, size_t))                                                \
-    F(rd_kafka_topic_t *, rd_kafka_topic_new, (rd_kafka_t *, const char *, rd_kafka_topic_conf_t *))                 \
-    F(void, rd_kafka_topic_destroy, (rd_kafka_topic_t *))                                                            \
-    F(rd_kafka_headers_t *, rd_kafka_headers_new, (size_t))                                                          \
-    F(void, rd_kafka_headers_destroy, (rd_kafka_headers_t *))                                                        \
-    F(int, rd_kafka_header_add, (rd_kafka_headers_t *, const char *, ssize_t, const void *, ssize_t))                \
-    F(int, rd_kafka_producev, (rd_kafka_t *, ...))                                                                   \
-    F(int, rd_kafka_poll, (rd_kafka_t *, int timeout_ms))                                                            \
-    F(void, rd_kafka_yield, (rd_kafka_t *))                                                                          \
-    F(int, rd_kafka_outq_len, (rd_kafka_t *))                                                                        \
-    F(int, rd_kafka_purge, (rd_kafka_t *, int flags))                                                                \
-    F(int, rd_kafka_metadata, (rd_kafka_t *, int all, rd_kafka_topic_t *, const struct rd_kafka_metadata **, int ms)) \
+    F(int, rd_kafka_version, (void))                                                                                   \
+    F(rd_kafka_conf_t *, rd_kafka_conf_new, (void))                                                                    \
+    F(void, rd_kafka_conf_destroy, (rd_kafka_conf_t *))                                                                \
+    F(int, rd_kafka_conf_set, (rd_kafka_conf_t *, const char *, const char *, char *error, size_t))                    \
+    F(void, rd_kafka_conf_set_opaque, (rd_kafka_conf_t *, void *))                                                     \
+    F(void, rd_kafka_conf_set_dr_msg_cb, (rd_kafka_conf_t *, on_delivery_t *))                                         \
+    F(void, rd_kafka_conf_set_error_cb, (rd_kafka_conf_t *, on_error_t *))                                             \
+    F(void, rd_kafka_conf_set_stats_cb, (rd_kafka_conf_t *, on_statistics_t *))                                        \
+    F(void, rd_kafka_conf_set_throttle_cb, (rd_kafka_conf_t *, on_throttle_t *))                                       \
+    F(void, rd_kafka_conf_set_log_cb, (rd_kafka_conf_t *, on_line_t *))                                                \
+    F(rd_kafka_t *, rd_kafka_new, (rd_kafka_type_t, rd_kafka_conf_t *, char *error, size_t))                           \
+    F(void, rd_kafka_destroy, (rd_kafka_t *))                                                                          \
+    F(int, rd_kafka_set_log_queue, (rd_kafka_t *, rd_kafka_queue_t *))                                                 \
+    F(void *, rd_kafka_opaque, (const rd_kafka_t *))                                                                   \
+    F(int, rd_kafka_last_error, (void))                                                                                \
+    F(int, rd_kafka_fatal_error, (rd_kafka_t *, char *error, size_t))                                                  \
+    F(rd_kafka_topic_t *, rd_kafka_topic_new, (rd_kafka_t *, const char *, rd_kafka_topic_conf_t *))                   \
+    F(void, rd_kafka_topic_destroy, (rd_kafka_topic_t *))                                                              \
+    F(rd_kafka_headers_t *, rd_kafka_headers_new, (size_t))                                                            \
+    F(void, rd_kafka_headers_destroy, (rd_kafka_headers_t *))                                                          \
+    F(int, rd_kafka_header_add, (rd_kafka_headers_t *, const char *, ssize_t, const void *, ssize_t))                  \
+    F(int, rd_kafka_producev, (rd_kafka_t *, ...))                                                                     \
+    F(int, rd_kafka_poll, (rd_kafka_t *, int timeout_ms))                                                              \
+    F(void, rd_kafka_yield, (rd_kafka_t *))                                                                            \
+    F(int, rd_kafka_outq_len, (rd_kafka_t *))                                                                          \
+    F(int, rd_kafka_purge, (rd_kafka_t *, int flags))                                                                  \
+    F(int, rd_kafka_metadata, (rd_kafka_t *, int all, rd_kafka_topic_t *, const struct rd_kafka_metadata **, int ms))  \
     F(void, rd_kafka_metadata_destroy, (const struct rd_kafka_metadata *))
 
 #endif
