@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from server.sink.base import Record
 
 
-@dataclass(slots=True)
-class Message:
-    """A record for a sink (sink.base.Record) that is no event."""
+class Message(Record):
+    """A record for a sink that is no event."""
 
-    topic: str
-    value: bytes
-    key: bytes | None
-    timestamp_ms: int
-    headers: list[tuple[str, bytes]]
-    pending: object = None
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message) and self._parts() == other._parts()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Message{self._parts()}"
+
+    def _parts(self) -> tuple[object, ...]:
+        return self.topic, self.value, self.key, self.timestamp_ms, self.headers

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from server.compiled.attributes import mypyc_attr
+from server.sink.base import Record
 
 if TYPE_CHECKING:  # These modules import this one.
     from server.intake.pending import Pending
@@ -24,7 +25,7 @@ _NO_HEADERS: list[tuple[str, bytes]] = []  # Nobody appends to the headers of an
 
 
 @mypyc_attr(acyclic=True, free_list_len=1)
-class Event:
+class Event(Record):
     """A record for the sink (topic, value, key, timestamp_ms, headers), and its state within its request.
 
     ``verdict`` None means that the event is acceptable. ``observed`` is a verdict that does not count, because the
@@ -37,8 +38,7 @@ class Event:
     """
 
     __slots__ = (
-        "headers", "index", "is_spooled", "key", "number", "observed", "pending", "route", "shown", "timestamp_ms",
-        "topic", "unfetched", "value", "verdict",
+        "index", "is_spooled", "number", "observed", "pending", "route", "shown", "unfetched", "verdict",
     )  # fmt: skip
 
     def __init__(
@@ -55,16 +55,12 @@ class Event:
         headers: list[tuple[str, bytes]] | None = None,
         number: int = 0,
     ) -> None:
+        super().__init__(topic, value, key, timestamp_ms, _NO_HEADERS if headers is None else headers)
         self.index = index
-        self.value = value
         self.verdict = verdict
         self.observed = observed
         self.route = route
         self.pending = pending
-        self.topic = topic
-        self.key = key
-        self.timestamp_ms = timestamp_ms
-        self.headers = _NO_HEADERS if headers is None else headers
         self.number = number
         self.is_spooled = False
         self.unfetched: Unfetched | None = None
@@ -74,6 +70,10 @@ class Event:
         """Do the same as ``on_ack``: the event itself is what a sink calls, since a bound method of each would be one
         more object, which the garbage collector tracks until the outcome comes."""
         self.on_ack(error, message)
+
+    def is_awaited(self) -> bool:
+        """Whether a request waits for the outcome."""
+        return self.pending is not None
 
     def on_ack(self, error: Any, _message: Any) -> None:
         """Receive the sink's outcome of this event."""

@@ -14,15 +14,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from msgspec import Struct
-
 from server.auth.grant import OURS
 from server.intake.arrival import Arrival
 from server.intake.event import Event
 from server.recovery.refused import Refused
 from server.recovery.report import Report
 from server.recovery.stored import HEADER
-from server.sink.base import Sink
+from server.sink.base import Record, Sink
 
 TICK_S: Final = 0.02
 TURN_EVENTS: Final = 200
@@ -32,15 +30,12 @@ TRANSIENT: Final = frozenset({"broker_timeout", "queue_full", "batch_too_large",
 Judge = Callable[[bytes, Arrival], Event]
 
 
-class _Record(Struct, eq=False):
+class _Record(Record):
     """A record for the sink."""
 
-    topic: str
-    value: bytes
-    key: bytes | None
-    timestamp_ms: int
-    headers: list[tuple[str, bytes]]
-    pending: object = True  # A failure is told as soon as a request would be told of it.
+    def is_awaited(self) -> bool:
+        """True: a failure is told as soon as a request would be told of it."""
+        return True
 
 
 class Recovery:

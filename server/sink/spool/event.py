@@ -28,20 +28,29 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
 
 
-class Spooled(msgspec.Struct, eq=False):
+class Spooled(Record):
     """An event that was read from the spool: a record for the sink. ``id`` is its sequence number in its database,
     ``number`` the order of acceptance."""
 
-    id: int
-    number: int
-    topic: str
-    key: bytes | None
-    timestamp_ms: int
-    headers: list[tuple[str, bytes]]
-    value: bytes
-    stream: str
-    size: int
-    pending: None = None
+    __slots__ = ("id", "number", "size", "stream")
+
+    def __init__(
+        self,
+        id: int,
+        number: int,
+        topic: str,
+        key: bytes | None,
+        timestamp_ms: int,
+        headers: list[tuple[str, bytes]],
+        value: bytes,
+        stream: str,
+        size: int,
+    ) -> None:
+        super().__init__(topic, value, key, timestamp_ms, headers)
+        self.id = id
+        self.number = number
+        self.stream = stream
+        self.size = size
 
 
 def row_of(seq: int, number: int, stream: str, record: Record) -> Row:

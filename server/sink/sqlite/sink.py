@@ -107,7 +107,7 @@ class SqliteSink(Sink):
         headers = self._headers_text
         size = len(value) + len(headers) + (len(key) if key else 0)
         row = (self._stored_ns, record.topic, key, record.timestamp_ms, headers, value)
-        self._waiting.append((row, on_ack, record.pending is not None, self._since, size))
+        self._waiting.append((row, on_ack, record.is_awaited(), self._since, size))
         self._bytes += size
         return None
 
