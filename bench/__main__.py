@@ -30,6 +30,7 @@ BENCHES = {
     "http": "bench.micro.http",
     "auth": "bench.micro.auth",
     "worker": "bench.micro.worker",
+    "binding": "bench.micro.binding",
 }  # fmt: skip
 
 

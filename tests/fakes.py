@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from server.sink.base import Record
+from server.record import Record
 
 
 class Message(Record):
-    """A record for a sink that is no event."""
+    """A record for a sink that is no event. ``awaited``: whether somebody waits for its outcome."""
+
+    awaited = False
+
+    def is_awaited(self) -> bool:
+        return self.awaited
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Message) and self._parts() == other._parts()

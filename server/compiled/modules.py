@@ -54,6 +54,7 @@ MODULES: Final = (
     "server.intake.text.members",
     "server.intake.text.splice",
     "server.intake.verdict",
+    "server.record",
     "server.sink.base",
     "server.sink.kafka.contact",
     "server.sink.kafka.producer",

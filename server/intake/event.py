@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from server.compiled.attributes import mypyc_attr
-from server.sink.base import Record
+from server.record import Record
 
 if TYPE_CHECKING:  # These modules import this one.
     from server.intake.pending import Pending

@@ -17,10 +17,11 @@ from typing import Any, Final
 from server.auth.grant import OURS
 from server.intake.arrival import Arrival
 from server.intake.event import Event
+from server.record import Record
 from server.recovery.refused import Refused
 from server.recovery.report import Report
 from server.recovery.stored import HEADER
-from server.sink.base import Record, Sink
+from server.sink.base import Sink
 
 TICK_S: Final = 0.02
 TURN_EVENTS: Final = 200

@@ -13,7 +13,8 @@ import orjson
 import uvloop
 
 from server.config.kafka.rules import Value
-from server.sink.base import Record, Sink
+from server.record import Record
+from server.sink.base import Sink
 from server.sink.kafka.producer import KafkaSink
 from server.sink.memory.sink import MemorySink
 from server.sink.sqlite.reader import read

@@ -27,7 +27,8 @@ from server.config.kafka.rules import Properties
 from server.errors import BootError
 from server.host import descriptors
 from server.log import Limited
-from server.sink.base import OnAck, Record, Sink, SinkCounts
+from server.record import Record
+from server.sink.base import OnAck, Sink, SinkCounts
 from server.sink.kafka import alone as kafka_alone
 from server.sink.kafka import errors as kafka_errors
 from server.sink.kafka import making

@@ -20,7 +20,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from server.config.kafka import settings as kafka_settings
 from server.config.kafka.rules import Properties
 from server.errors import PenstockError
-from server.sink.base import OnAck, Record, Sink
+from server.record import Record
+from server.sink.base import OnAck, Sink
 from server.sink.kafka import errors as kafka_errors
 
 BATCH: Final = 500

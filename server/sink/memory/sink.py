@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from server.log import Limited
-from server.sink.base import BATCH_TOO_LARGE, OnAck, Record, Sink
+from server.record import Record
+from server.sink.base import BATCH_TOO_LARGE, OnAck, Sink
 
 KEPT: Final = 100_000
 _LOOK_EVERY_S: Final = 0.001

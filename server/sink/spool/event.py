@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from server.sink.base import Record
+from server.record import Record
 from server.sink.spool.keys import is_likely
 
 # (id, number, topic, key, timestamp_ms, headers as MessagePack, value, stream, checksum). Texts are UTF-8 bytes.

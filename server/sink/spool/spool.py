@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from server.errors import BootError
-from server.sink.base import Record
+from server.record import Record
 from server.sink.spool import claim
 from server.sink.spool.event import ROW_BYTES
 from server.sink.spool.file import SUFFIX

@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 
 from server.log import Limited
-from server.sink.base import Record
+from server.record import Record
 from server.sink.salvage import is_broken
 from server.sink.spool.event import Row, row_of, size_of
 from server.sink.spool.keys import Mark

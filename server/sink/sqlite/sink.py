@@ -24,7 +24,8 @@ from typing import Any, Final
 import orjson
 
 from server.log import Limited
-from server.sink.base import OnAck, Record, Sink, SinkCounts
+from server.record import Record
+from server.sink.base import OnAck, Sink, SinkCounts
 from server.sink.salvage import is_broken
 from server.sink.sqlite.file import GoneError, Row
 from server.sink.sqlite.upkeep import RETRY_S, Upkeep, can_pass

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.compiled import cache
+from server.compiled.modules import C_SOURCES
 
 MODULES = ("server.road", "server.fork")
 USED = "server/constants.py"
@@ -16,7 +17,7 @@ USED = "server/constants.py"
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A tree with a compiled form of its two modules, which use a third."""
-    for path in (cache.BUILD, USED, *map(cache.path_of, MODULES)):
+    for path in (cache.BUILD, USED, *C_SOURCES, *map(cache.path_of, MODULES)):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(f"# {path}\n", encoding="utf-8")
     made_in(tmp_path, tmp_path / cache.IN_TREE)
@@ -38,7 +39,7 @@ def test_it_is_found_for_the_sources_it_was_made_of(root: Path) -> None:
     assert found.library.parent == root / cache.IN_TREE / cache.key(root, MODULES)
 
 
-@pytest.mark.parametrize("path", [cache.BUILD, *map(cache.path_of, MODULES)])
+@pytest.mark.parametrize("path", [cache.BUILD, *C_SOURCES, *map(cache.path_of, MODULES)])
 def test_an_edited_source_has_no_compiled_form(root: Path, path: str) -> None:
     (root / path).write_text("# edited\n", encoding="utf-8")
 

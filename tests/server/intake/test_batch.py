@@ -13,7 +13,8 @@ import pytest
 from server.intake import batch, receive
 from server.intake.sending import Sender
 from server.intake.verdict import MAX_BODY_BYTES
-from server.sink.base import OnAck, Record
+from server.record import Record
+from server.sink.base import OnAck
 from server.timing import turns as server_turns
 from tests.server.intake.test_awaited import Drive as DriveFar
 from tests.server.intake.test_awaited import Noting, far, is_answered_at_once

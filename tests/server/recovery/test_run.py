@@ -11,10 +11,11 @@ import pytest
 from server.intake.arrival import Arrival
 from server.intake.event import Event
 from server.intake.verdict import Verdict
+from server.record import Record
 from server.recovery.refused import Refused, key_of_id
 from server.recovery.report import MOST_KINDS, Report
 from server.recovery.run import Recovery
-from server.sink.base import OnAck, Record
+from server.sink.base import OnAck
 from server.sink.memory.sink import MemorySink
 
 

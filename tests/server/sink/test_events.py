@@ -22,7 +22,8 @@ from server.commands import events
 from server.config.settings import Config, Intake
 from server.config.sink_settings import SinkSettings
 from server.errors import SettingsError
-from server.sink.base import Record, Sink
+from server.record import Record
+from server.sink.base import Sink
 from server.sink.sqlite import reader
 from server.sink.sqlite.reader import read
 from server.sink.sqlite.sink import SqliteSink

@@ -21,7 +21,7 @@ Produce = Callable[[bytes, bytes | None, OnAck, int, Headers], None]
 
 
 class Callbacks(NamedTuple):
-    """What ``poll`` calls besides acks."""
+    """The functions that ``poll`` calls besides acks."""
 
     on_error: Callable[[Any], None]  # A KafkaError. Most of them pass by themselves.
     on_statistics: Callable[[str], None]  # JSON (librdkafka's STATISTICS.md).

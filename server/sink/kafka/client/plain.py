@@ -1,6 +1,7 @@
 """A producer by confluent_kafka's own binding, where the hot path is not compiled.
 
-Place: sink.kafka.making → HERE → confluent_kafka. The contract is in sink.kafka.client.contract.
+Place: sink.kafka.making → HERE → confluent_kafka.
+Rule: it keeps the contract of sink.kafka.client.contract, as the binding of our own does.
 Not here: the binding of our own (binding.c).
 """
 

@@ -267,7 +267,7 @@ def test_librdkafkas_own_words_are_no_answers(cluster: MockCluster) -> None:
         sink.submit(record("t", 2), Acks())
         sink._contact._heard_at = 0.0
 
-        def say(timeout: float = -1) -> int:
+        def say(_timeout_s: float) -> int:
             assert isinstance(sink, KafkaSink)
             sink._on_error(KafkaError(KafkaError._TRANSPORT))
             return 1

@@ -52,7 +52,7 @@ def table(maker: Maker, most: int) -> Shares:
     return Shares(first, maker, most)
 
 
-def senders(found: Shares, topics: list[str]) -> list[object]:
+def senders(found: dict[str, Any], topics: list[str]) -> list[object]:
     return [found[topic]() for topic in topics]
 
 

@@ -26,7 +26,7 @@ def test_an_event_comes_back_with_all_its_parts() -> None:
 
     assert (one.id, one.number, one.topic, one.key) == (7, 1_700_000_000_000_000, "a.topic", b'{"k":5}')
     assert (one.timestamp_ms, one.headers, one.value) == (TIMESTAMP_MS + 3, HEADERS, b'{"n":3}')
-    assert (one.stream, one.size, one.pending) == ("a.stream", size_of(whole()), None)
+    assert (one.stream, one.size, one.is_awaited()) == ("a.stream", size_of(whole()), False)
 
 
 def test_names_that_are_no_utf_8_come_back() -> None:

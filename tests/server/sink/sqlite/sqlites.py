@@ -30,7 +30,7 @@ def waited_for(number: int) -> Message:
     """A record whose sender waits for the outcome."""
     one = record("t", number)
     assert isinstance(one, Message)
-    one.pending = object()
+    one.awaited = True
     return one
 
 
