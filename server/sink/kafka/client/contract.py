@@ -32,21 +32,21 @@ class Callbacks(NamedTuple):
 class Producer(Protocol):
     """A producer of librdkafka. Making one raises KafkaException, TypeError or ValueError."""
 
-    def topic(self, name: str) -> Produce:
+    def topic(self, name: str, /) -> Produce:
         """Return how to produce to a topic. An ack is ``on_ack(error, outcome)``: a KafkaError or None, and an object
         whose ``partition()`` and ``offset()`` hold during the call. Raises KafkaException or ValueError: a name that
         is no name of a topic."""
 
-    def poll(self, timeout_s: float) -> int:
+    def poll(self, timeout_s: float, /) -> int:
         """Run the callbacks that are due. Returns their number."""
 
     def purge(self, *, in_queue: bool = True, in_flight: bool = True, blocking: bool = True) -> None:
         """Fail records that are out, through their acks."""
 
-    def reach(self, timeout_s: float) -> None:
+    def reach(self, timeout_s: float, /) -> None:
         """Return when a broker has answered. Raises KafkaException: none has."""
 
-    def partitions(self, topic: str, timeout_s: float) -> int:
+    def partitions(self, topic: str, timeout_s: float, /) -> int:
         """Return the number of partitions of a topic, 0 if it does not exist. Raises KafkaException: no broker
         answers."""
 
