@@ -4,7 +4,8 @@ Place: HERE is used by every module with a timer or a task, in every process.
 Rules: an unexpected exception in a timer or a task is counted and logged with its stack (at most once in a while for
 each), and the timer or task runs again at the next time. ``Timer`` does this for work at a fixed interval; tasks with
 intervals of their own call ``failed`` where they catch; ``watch`` covers all other callbacks of a loop. The count is a
-metric with an alert.
+metric with an alert. Timers fire at whole multiples of their intervals on the clock of the loop, so that those whose
+intervals divide one another fire together: to wake an idle process costs more than what is then done.
 Not here: exceptions in a request, which has to be answered (http.server), the cells for the count (row, notices).
 """
 
@@ -69,32 +70,61 @@ class _Handle(Protocol):
 class Loop(Protocol):
     """The part of an event loop that a timer uses."""
 
+    def time(self) -> float: ...
     def call_later(self, delay: float, callback: Callable[[], object], /) -> _Handle: ...
 
 
 class Timer:
-    """Calls ``functions`` in order, at once and then every ``every_s`` seconds until ``cancel``. A failure of one
-    affects neither the others nor the next time."""
+    """Calls ``functions`` in order, at once and then at every multiple of ``every_s`` until ``cancel``. A failure of
+    one affects neither the others nor the next time. ``due_s`` is when it is next called, or was due while it is."""
 
-    __slots__ = ("_every_s", "_functions", "_handle", "_is_over", "_loop")
+    __slots__ = ("_every_s", "_functions", "_handle", "_is_calling", "_is_over", "_loop", "due_s")
 
     def __init__(self, loop: Loop, every_s: float, *functions: Callable[[], object]) -> None:
         """``functions`` must be bound methods, not lambdas: their names go into the log."""
         self._loop = loop
-        self._every_s = every_s
+        self._every_s: float | None = every_s
         self._functions = functions
         self._handle: _Handle | None = None
-        self._is_over = False
+        self._is_calling = self._is_over = False
+        self.due_s = loop.time()
 
     def start(self) -> None:
         """Call the functions now, and schedule the next time."""
+        self._is_calling = True
         for function in self._functions:
             try:
                 function()
             except Exception:  # The next time must come after any exception.
                 failed(getattr(function, "__qualname__", "a timer"))
+        self._is_calling = False
         if not self._is_over:
-            self._handle = self._loop.call_later(self._every_s, self.start)
+            self._schedule()
+
+    def pace(self, every_s: float | None) -> None:
+        """Call the functions at every multiple of ``every_s`` from now on; None: not until this is called again. One of
+        them may call it."""
+        self._every_s = every_s
+        if not self._is_over and not self._is_calling:
+            self._schedule()
+
+    def hurry(self, every_s: float) -> None:
+        """Call the functions now, and then at every multiple of ``every_s``. None of them may call this."""
+        self._every_s = every_s
+        if not self._is_over:
+            self.start()
+
+    def _schedule(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        if self._every_s is None:
+            return
+        # In whole milliseconds, uvloop's grain: a fraction would be rounded to 0 or to another instant.
+        now_ms, every_ms = round(self._loop.time() * 1000), max(1, round(self._every_s * 1000))
+        delay_s = (every_ms - now_ms % every_ms) / 1000
+        self.due_s = now_ms / 1000 + delay_s
+        self._handle = self._loop.call_later(delay_s, self.start)
 
     def cancel(self) -> None:
         """Stop: the functions are not called again."""

@@ -35,7 +35,7 @@ class WorkerLife:
         self._logger = logger
         self._is_hurried = False
         self._level = Level()
-        self._due = 0.0
+        self._beats: Timer | None = None
         self.stop = asyncio.Event()
         self.lags_s = deque([0.0], LAG_BEATS)
 
@@ -57,9 +57,9 @@ class WorkerLife:
 
     def begin_to_beat(self, loop: asyncio.AbstractEventLoop, *functions: Callable[[], object]) -> None:
         """Call these functions on every beat, the first time at once."""
-        self._due = loop.time()
-        own = (self._look_at_level, self._look_at_master, self._note_due)
-        Timer(loop, self._beat_s, self._note_lag, *functions, *own).start()
+        own = (self._look_at_level, self._look_at_master)
+        self._beats = Timer(loop, self._beat_s, self._note_lag, *functions, *own)
+        self._beats.start()
 
     def unready(self) -> str | None:
         """Return why the worker is not ready; None if it is."""
@@ -68,10 +68,8 @@ class WorkerLife:
 
     def _note_lag(self) -> None:
         """Note by how much a beat came late: any other timer would have waited as long."""
-        self.lags_s.append(max(0.0, asyncio.get_running_loop().time() - self._due))
-
-    def _note_due(self) -> None:
-        self._due = asyncio.get_running_loop().time() + self._beat_s
+        assert self._beats is not None
+        self.lags_s.append(max(0.0, asyncio.get_running_loop().time() - self._beats.due_s))
 
     def _look_at_level(self) -> None:
         self._level.look(self._row.notices.level)

@@ -19,19 +19,34 @@ class Loop:
     """Calls when it is told to."""
 
     def __init__(self) -> None:
-        self.due: list[Callable[[], object]] = []
+        self.due: list[tuple[int, Callable[[], object]]] = []  # In milliseconds.
+        self.now_ms = 0
 
-    def call_later(self, _delay: float, callback: Callable[[], object], /) -> Loop:
-        self.due.append(callback)
-        return self
+    def time(self) -> float:
+        return self.now_ms / 1000
 
-    def cancel(self) -> None:
-        self.due.clear()
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Handle:
+        one = self.now_ms + round(delay * 1000), callback
+        self.due.append(one)
+        return Handle(self, one)
 
     def turn(self) -> None:
-        due, self.due = self.due, []
-        for callback in due:
+        """Let all that is scheduled happen at the first instant that something is due."""
+        self.now_ms = min(at for at, _ in self.due)
+        due = [one for one in self.due if one[0] == self.now_ms]
+        self.due = [one for one in self.due if one not in due]
+        for _, callback in due:
             callback()
+
+
+class Handle:
+    def __init__(self, loop: Loop, one: tuple[int, Callable[[], object]]) -> None:
+        self._loop = loop
+        self._one = one
+
+    def cancel(self) -> None:
+        if self._one in self._loop.due:
+            self._loop.due.remove(self._one)
 
 
 class Work:
@@ -43,6 +58,17 @@ class Work:
 
     def do(self) -> None:
         self.done += 1
+
+
+class Noting:
+    """Notes when it is called."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self.at_ms: list[int] = []
+
+    def do(self) -> None:
+        self.at_ms.append(self._loop.now_ms)
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +99,65 @@ def test_a_timer_that_was_cancelled_does_not_come_again_even_by_itself() -> None
     timer = Timer(loop, 1.0, cancel)
     timer.start()
 
+    assert loop.due == []
+
+
+def test_timers_fire_together_whenever_they_were_started() -> None:
+    """A process that has nothing else to do wakes for all of them at once."""
+    loop = Loop()
+    often, seldom = Noting(loop), Noting(loop)
+    loop.now_ms = 1_000_013
+    Timer(loop, 0.05, often.do).start()
+    loop.now_ms += 20
+    Timer(loop, 0.25, seldom.do).start()
+    for _ in range(10):
+        loop.turn()
+
+    assert often.at_ms == [1_000_013, *range(1_000_050, 1_000_501, 50)]
+    assert seldom.at_ms == [1_000_033, 1_000_250, 1_000_500]
+
+
+def test_a_timer_that_was_late_is_on_time_again() -> None:
+    loop = Loop()
+    work = Noting(loop)
+    timer = Timer(loop, 0.25, work.do)
+    timer.start()
+    loop.now_ms = 330
+    late_s = loop.time() - timer.due_s
+    loop.due.pop()[1]()
+    loop.turn()
+
+    assert work.at_ms == [0, 330, 500]
+    assert late_s == pytest.approx(0.08)
+
+
+def test_the_pace_of_a_timer_changes_at_once_also_from_within() -> None:
+    loop = Loop()
+    work = Noting(loop)
+    rests = [False]
+
+    def rest() -> None:
+        if rests[0]:
+            timer.pace(None)
+
+    timer = Timer(loop, 0.25, work.do, rest)
+    timer.start()
+    timer.pace(0.05)
+    loop.turn()
+    rests[0] = True
+    loop.turn()
+    assert (work.at_ms, loop.due) == ([0, 50, 100], [])
+
+    loop.now_ms, rests[0] = 310, False
+    timer.pace(0.05)
+    loop.turn()
+    timer.hurry(0.25)
+    timer.hurry(0.25)
+    loop.turn()
+    assert work.at_ms == [0, 50, 100, 350, 350, 350, 500]
+    timer.cancel()
+    timer.hurry(0.05)
+    timer.pace(0.05)
     assert loop.due == []
 
 
@@ -127,7 +212,6 @@ SERVER = Path(__file__).parents[3] / "server"
 
 # What paces itself, and how it goes on after an exception.
 OWN_PACE = {
-    "timing/timers.py:start": "the mechanism itself",
     "sink/kafka/producer.py:_tick": "catches, and is called again in `finally`",
     "sink/spool/writer.py:_write": "catches, and is called again",
     "catalog/snapshot_follower.py:_slice": "catches; the next snapshot begins again",
