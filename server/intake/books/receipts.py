@@ -1,7 +1,8 @@
 """Receipts: the outcome of each request, for clients that ask with its ID.
 
 Place: intake.sending and intake.delivery note → HERE → server.shared.rings, which pages.receipt reads.
-Rules: each request adds an entry to a list, and a tick writes the list to the ring. Nothing is counted per event:
+Rules: each request adds an entry to a list, and a tick writes the list to the ring. The ticks rest while no request is
+noted and none has events without an outcome. Nothing is counted per event:
 an event that the sink took counts as delivered unless it was noted otherwise, once all events as old as it have an
 outcome. A guaranteed request is noted when it is answered, with all outcomes known.
 Not here: HTTP (pages.receipt), why an event was spooled or dropped (intake.delivery).
@@ -58,20 +59,27 @@ class Receipts:
         self._ticks: deque[tuple[float, int]] = deque()
         self._last = 0
         self._spooled: dict[int, int] = {}
+        self._timer: Timer | None = None
+        self._is_resting = False
 
     def start(self) -> None:
         """Begin to write on a tick."""
         self._loop = asyncio.get_running_loop()
-        Timer(self._loop, TICK_S, self._tick).start()
+        self._timer = Timer(self._loop, TICK_S, self._tick)
+        self._timer.start()
 
     def note_hasty(self, identity: bytes, accepted: int, invalid: int, last: int) -> None:
         """Note a hasty request whose accepted events are in the sink. ``last`` is the number of the last one; numbers
         rise."""
+        if self._is_resting:
+            self._wake()
         counts = accepted if accepted <= MOST and not invalid else counts_of(accepted, invalid)
         self._hasty.append(_pack(hash(identity), 0, last, counts))
 
     def note_settled(self, identity: bytes, accepted: int) -> None:
         """Note a guaranteed request of which all events are with the broker."""
+        if self._is_resting:
+            self._wake()
         self._settled.append(_pack(hash(identity), 0, 0, min(accepted, MOST) | IS_FINAL))
 
     def note_odd(self, identity: bytes, taken: list[Event], last: int, *, is_final: bool, invalid: int = 0) -> None:
@@ -88,8 +96,7 @@ class Receipts:
             self._write(_pack(hash(identity), 0, 0, counts | IS_FINAL))
         else:
             self._write(_pack(hash(identity), 0, last, counts))
-            self._open.append((array("q", [last]), entry))
-            self._last = last
+            self._expect(array("q", [last]), entry)
 
     def begin(self, identity: bytes) -> int:
         """A hasty request whose events are handed over in slices. Returns its entry, which is open until ``end``."""
@@ -102,8 +109,7 @@ class Receipts:
         """A slice of it, of which ``counts`` were taken; no later event has a number up to ``last``."""
         self.flush()
         self._ring.add(entry, counts)
-        self._open.append((array("q", [last]), entry))
-        self._last = last
+        self._expect(array("q", [last]), entry)
         for event in events:
             if event.is_spooled and event.verdict is None:
                 self.spooled(event.number)
@@ -140,11 +146,22 @@ class Receipts:
             entry = self._ring.written
             lasts = self._write(b"".join(self._hasty))
             self._hasty.clear()
-            self._open.append((lasts, entry))
-            self._last = lasts[-1]
+            self._expect(lasts, entry)
         if self._settled:
             self._write(b"".join(self._settled))
             self._settled.clear()
+
+    def _expect(self, lasts: array[int], entry: int) -> None:
+        """Note that requests are not settled, by the numbers of their last events and the entry of the first."""
+        self._open.append((lasts, entry))
+        self._last = lasts[-1]
+        if self._is_resting:
+            self._wake()
+
+    def _wake(self) -> None:  # cold: for the first request after a rest
+        self._is_resting = False
+        if self._timer is not None:
+            self._timer.pace(TICK_S)
 
     def _write(self, entries: bytes) -> array[int]:
         """Write entries to the ring, and return the numbers of their last events."""
@@ -166,7 +183,7 @@ class Receipts:
         lasts, first = self._open[at]
         return first + bisect_left(lasts, number)
 
-    def _tick(self) -> None:  # cold: 20 times a second
+    def _tick(self) -> None:  # cold: 20 times a second at most
         now = self._loop.time()
         self.flush()
         settled = 0
@@ -182,6 +199,9 @@ class Receipts:
         if settled:
             self._ring.settle(settled)
             del self._open[: bisect_right(self._open, settled, key=_last_of)]
+        if not self._open and self._timer is not None:
+            self._is_resting = True
+            self._timer.pace(None)
 
 
 def _last_of(noted: tuple[array[int], int]) -> int:
