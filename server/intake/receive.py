@@ -201,7 +201,7 @@ class Receiver:
             self._refuse_draining(request)
             return
         delivery = self._delivery
-        is_guarded = self._sink.is_full() or delivery.is_guarded
+        is_guarded = self._sink.is_full() or (delivery.is_guarded and delivery.must_ask())
         if is_guarded and not delivery.can_take(len(body), is_hasty=options.is_hasty):
             self._refuse_full(request)
             return
@@ -224,7 +224,7 @@ class Receiver:
         if self._closed:
             self._refuse_draining(request)
             return
-        is_guarded = self._sink.is_full() or delivery.is_guarded
+        is_guarded = self._sink.is_full() or (delivery.is_guarded and delivery.must_ask())
         if is_guarded and not delivery.can_take(len(submission.body), is_hasty=options.is_hasty):
             self._refuse_full(request)
         elif batch is None:

@@ -29,22 +29,21 @@ from server.intake import verdict
 from server.intake.books.tally import Tallies
 from server.intake.delivery import doubt
 from server.intake.delivery.doubt import Doubt
+from server.intake.delivery.looks import Looks
 from server.intake.delivery.separating import BATCH_TOO_LARGE, Separating
 from server.intake.delivery.waiting_room import Guest, WaitingRoom
 from server.log import Limited
-from server.timing.timers import Timer
 
 if TYPE_CHECKING:
     from server.intake.event import Event
     from server.sink.base import Sink
 
-LOOK_S: Final = 0.05  # A look takes 60 µs.
 RESCUE_EVERY_S: Final = 0.2
 NEARLY_EMPTY_S: Final = 1.0  # If the spool will be empty within this time, live events wait in memory,
 # These are not Final: see TURN_S in server.timing.turns.
 WAIT_S = 3.0  # at most for this time: a turn of the replay takes 2 s on a busy host;
 LONG_WAIT_S = 5.0  # or for this time if they may not be spooled.
-TELL_S = 0.25  # The sum over all streams takes up to 0.1 ms.
+TELL_S = 0.2
 # Transient reasons: the event may be sent again. ``broker_timeout`` includes a producer that was replaced.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
@@ -123,13 +122,26 @@ class Delivery:
         self._on_spooled = on_spooled
         self._on_dropped = on_dropped
         self.is_guarded = False
+        self._looks = Looks(self._look)
 
     def open(self, first_number: int) -> None:
         """Start the timer that looks at the spool. Events are numbered from ``first_number`` on."""
         self._loop = asyncio.get_running_loop()
         self.number = first_number
         if self._spool is not None:
-            Timer(self._loop, LOOK_S, self._look).start()
+            self._looks.start(self._loop)
+
+    def must_ask(self) -> bool:
+        """Whether events have to come here, if ``is_guarded`` says so: at rest it does without a look."""
+        if self._looks.is_resting:
+            self._looks.end_rest(is_urgent=True)
+        return self.is_guarded
+
+    def _guard(self) -> None:
+        """Let all events come here until a look finds no more reason for that."""
+        self.is_guarded = True
+        if self._looks.is_resting:
+            self._looks.end_rest(is_urgent=False)
 
     def _look(self) -> None:
         """Look whether events wait on this host, send or spool those whose wait is over, and set ``is_guarded``."""
@@ -137,6 +149,7 @@ class Delivery:
         assert self._room is not None
         assert self._doubt is not None
         self.is_guarded = True  # If a line below raises (there may be no descriptor left), keys are looked up.
+        self._looks.is_resting = False
         now, is_shut = self._loop.time(), self._sink.is_full()
         self._separating.look(now)
         if now >= self._tell_at:
@@ -156,6 +169,8 @@ class Delivery:
         self._sheds = waits and self._spool.sheds()
         if waits:  # Another worker's clock may be, or have been, ahead of ours.
             self.number = max(self.number, self._spool.newest())
+        self._looks.plan(self.number, is_quiet=not self.is_guarded and not self._doubt)
+        self.is_guarded = self.is_guarded or self._looks.is_resting
 
     def in_room(self) -> int:
         """Return how many events wait in memory for their key."""
@@ -297,7 +312,7 @@ class Delivery:
         if is_worth_it and self._room.has_place(len(event.value)):
             until = self._loop.time() + (WAIT_S if may_spool else LONG_WAIT_S)
             self._room.add(Guest(event, until, may_spool))
-            self.is_guarded = True
+            self._guard()
             return True
         if not may_spool or self._is_shed(event):
             return False
@@ -318,7 +333,7 @@ class Delivery:
         if not self._spool.put(event.number, stream, event, event.on_kept, is_owed=is_owed, is_awaited=is_awaited):
             return False
         event.is_spooled = True
-        self.is_guarded = True
+        self._guard()
         if may_have_elders and self._sink.outstanding():
             assert self._doubt is not None
             self._doubt.begin(self._loop.time())
@@ -327,7 +342,7 @@ class Delivery:
     def _on_recall(self) -> None:
         """Keep events with a key out of the sink until it has given back those that it recalls."""
         if self._doubt is not None:
-            self.is_guarded = True
+            self._guard()
             self._doubt.begin_recall(self._loop.time(), self.number)
 
     def _on_failed(self, event: Event, error: Any) -> None:
@@ -353,7 +368,7 @@ class Delivery:
         """Send an event by itself whose batch was too large. Returns an ``error_type`` if it was not sent."""
         if self._spool is None or not self._separating.begin(event, self._loop.time()):
             return "broker_timeout"
-        self.is_guarded = True
+        self._guard()
         if event.key is not None and self._spool.holds(event.topic, event.key):
             return "broker_timeout"  # It has to go behind older events of its key.
         self.tallies.doubt_again(event.number)

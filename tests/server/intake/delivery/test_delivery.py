@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.intake.delivery.delivery import LOOK_S
+from server.intake.delivery.looks import LOOK_S
 from tests.server.intake.fake_spool import FakeSpool
 from tests.server.intake.test_receive import INVALID, VALID, Bench, settled
 
