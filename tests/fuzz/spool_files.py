@@ -330,7 +330,7 @@ def _ignore(_event: Spooled) -> None:
 
 def quicken(setattr_: Callable[[Any, str, Any], None] = setattr) -> None:
     """Let the spool wait for milliseconds where it would for seconds."""
-    for name in ("TURN_S", "IDLE_S", "IDLE_LOOK_S", "LEAD_S", "TROUBLE_S"):
+    for name in ("TURN_S", "IDLE_S", "ASIDE_S", "LEAD_S", "TROUBLE_S"):
         setattr_(replay, name, 0.002)
     setattr_(backlog, "ADOPT_EVERY_S", 0.005)
     setattr_(writer, "RETRY_S", 0.01)

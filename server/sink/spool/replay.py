@@ -36,9 +36,9 @@ from server.sink.spool.spool import Spool
 from server.timing import timers
 from server.timing.loop_share import LoopShare
 
-TURN_S: Final = 0.02  # Time between turns while events wait,
-IDLE_S: Final = 0.1  # and while none does.
-IDLE_LOOK_S: Final = 1.0  # Time between looks at the databases while their maps say that no event waits.
+TURN_S: Final = 0.02  # Time between turns while there are events to send,
+ASIDE_S: Final = 0.1  # while there are others, which are set aside or on their way to the disk,
+IDLE_S: Final = 2.0  # and while there are none by the maps. The first one ends the sleep.
 LEAD_S: Final = 0.25  # Time between attempts to take the lock.
 AWAY_S: Final = 2.0  # After this long without contact to a broker, a worker releases the lock if another has contact.
 TROUBLE_S: Final = 1.0
@@ -86,7 +86,8 @@ class Replay:
         self._too_large_since: dict[tuple[Path, int], float] = {}
         self._is_stopping = False
         self._is_away_since = 0.0
-        self._look_at = 0.0
+        self._is_idle = False
+        self._news: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._damaged_before = 0
         self._recalls = 0
@@ -108,6 +109,7 @@ class Replay:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "replay")
         self._stopping: asyncio.Future[None] = self._loop.create_future()
+        self._spool.on_waits = self._on_waits
         self._task = self._loop.create_task(self._run())
 
     def stop(self) -> None:
@@ -141,9 +143,19 @@ class Replay:
                 await self._sleep(TROUBLE_S)
 
     async def _sleep(self, seconds: float) -> None:
-        """Sleep, but not beyond ``stop``."""
-        if not self._is_stopping and seconds > 0:
+        """Sleep, but not beyond ``stop``, and while no event waits not beyond the next one."""
+        if self._is_stopping or seconds <= 0:
+            return
+        if self._is_idle:
+            self._news = self._loop.create_future()
+            await asyncio.wait({self._stopping, self._news}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            self._news = None
+        else:
             await asyncio.wait({self._stopping}, timeout=seconds)
+
+    def _on_waits(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     async def _on_thread(self, function: Callable[[], Any]) -> Any:
         return await self._loop.run_in_executor(self._thread, function)
@@ -152,14 +164,14 @@ class Replay:
 
     async def _turn(self) -> float:
         """Read and send what may be sent now. Returns the seconds until the next turn."""
+        self._is_idle = False
         if self._backlog is None and not self._lead():
-            return LEAD_S
+            self._is_idle = not self._spool.waits()
+            return IDLE_S if self._is_idle else LEAD_S
         assert self._backlog is not None
         may_run = self._may_run()
         if await self._is_relieved(may_run):
             return AWAY_S
-        if self._loop.time() < self._look_at and not self._spool.waits():
-            return IDLE_S  # Opening and reading all databases ten times a second would take 1 % of a core.
         if self._lock_fd is None or not claim.is_held(self._lock_fd, self._lock_path()):
             _limited.warning("lock", "the lock %s was deleted: it is taken again", self._lock_path())
             await self._let_go()
@@ -168,13 +180,13 @@ class Replay:
         if self._is_stopping:  # The sink may be closed by now.
             return 0.0
         if not view.events:
-            self._look_at = self._loop.time() + IDLE_LOOK_S
             self._pace.begin_again(self._loop.time())
             self._end_shedding()
             self._small.clear()
             if not self._spool.maps.aside():  # Else it is known for the next time that one of them is tried.
                 self._too_large_since.clear()
-            return IDLE_S
+            self._is_idle = not self._spool.waits()
+            return IDLE_S if self._is_idle else ASIDE_S
         if may_run and not view.is_doubtful:
             sending = [(self._lanes[topic], taken) for topic, taken in view.taken.items() if taken]
             if await self._separate([lane.name for lane, _ in sending]):
@@ -192,7 +204,6 @@ class Replay:
             return False
         self._backlog = Backlog(self._spool.directory)
         self._lanes = {}
-        self._look_at = 0.0
         return True
 
     def _lock_path(self) -> Path:

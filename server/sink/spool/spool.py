@@ -35,7 +35,7 @@ MAX_WAITING_BYTES: Final = 32 << 20  # In memory, on the way to a disk that is s
 MAX_OWED_BYTES: Final = 1 << 30  # The same for owed events: what the queues of several producers hold at most.
 CLOSE_S: Final = 2.0
 MOST_WATCHED: Final = 100_000  # The most events whose receipts are updated when they are delivered.
-LOOK_S: Final = 0.25  # Time between looks for maps of other workers; a glob of a small directory takes 20 µs.
+LOOK_S: Final = 0.2  # Time between looks for maps of other workers, a little less than the rest of intake.delivery.
 # The share of ``max_bytes`` that is reserved for owed events, so that a full spool seldom exceeds it.
 _OWED_SHARE: Final = 0.25
 
@@ -55,6 +55,7 @@ class Spool:
         self._watching: Timer | None = None
         self._watched: dict[int, deque[tuple[int, int]]] = {}  # By slot of the topic: sequence number, number.
         self._count = 0
+        self.on_waits: Callable[[], None] = _ignore  # Told, again and again, that events wait on this host.
 
     async def open(self, on_gone: Callable[[int], None] = lambda _: None) -> None:
         """Claim a database and count its events. If the disk is full or fails, the spool is open and refuses events.
@@ -138,6 +139,7 @@ class Spool:
         if self._count < MOST_WATCHED:
             self._count += 1
             self._watched.setdefault(slot_of(record.topic), deque()).append((seq, number))
+        self.on_waits()
         return True
 
     def take_back(self, below: float = math.inf) -> list[tuple[Record, OnKept]]:
@@ -171,7 +173,10 @@ class Spool:
         if now >= self._look_at:
             self._look_at = now + LOOK_S
             self.maps.look()
-        return self.maps.pending() > 0
+        waits = self.maps.pending() > 0
+        if waits:
+            self.on_waits()
+        return waits
 
     def holds(self, topic: str, key: bytes) -> bool:
         """Whether an event of this key may wait in a spool of this host."""
@@ -259,3 +264,7 @@ class Spool:
                 self._on_gone(watched.popleft()[1])
             if not watched:
                 del self._watched[slot]
+
+
+def _ignore() -> None:
+    """Do nothing: this process replays no events."""

@@ -113,7 +113,7 @@ class Replayed:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The replay waits for milliseconds where it would for seconds, and its pace is no bound."""
-    for name in ("TURN_S", "IDLE_S", "LEAD_S", "TROUBLE_S", "AWAY_S", "TRY_AGAIN_S"):
+    for name in ("TURN_S", "ASIDE_S", "IDLE_S", "LEAD_S", "TROUBLE_S", "AWAY_S", "TRY_AGAIN_S"):
         monkeypatch.setattr(f"server.sink.spool.replay.{name}", 0.005)
     for name in ("START_PER_S", "MIN_PER_S"):
         monkeypatch.setattr(f"server.sink.spool.pace.{name}", 1e6)

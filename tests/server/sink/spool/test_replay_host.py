@@ -146,3 +146,51 @@ def test_events_of_a_worker_that_is_gone_are_taken_over_and_its_files_are_remove
 
     drive(tmp_path, test)
     assert sorted(path.name for path in tmp_path.iterdir() if "spool-3" in path.name) == []
+
+
+def test_a_replay_without_work_sleeps_until_an_event_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own worker tells it at once, the look of its worker tells it of the events of others."""
+    monkeypatch.setattr("server.sink.spool.replay.IDLE_S", 3600.0)
+
+    async def test(spool: Spool) -> None:
+        other = Spool(tmp_path, max_bytes=1 << 20)
+        await other.open()
+        replayed = Replayed(spool)
+        await replayed.start()
+        await until(lambda: replayed.replay._news is not None)
+        put(spool, 1, 7)
+        await until(lambda: replayed.delivered == [1])
+        await until(lambda: replayed.replay._news is not None)
+        put(other, 2, 7)
+        await flushed(other)
+        spool.maps.look()
+        assert spool.waits()
+        await until(lambda: replayed.delivered == [1, 2])
+        await until(lambda: replayed.replay._news is not None)
+        await replayed.end()
+        await other.close()
+
+    drive(tmp_path, test)
+
+
+def test_a_worker_that_does_not_lead_takes_over_when_events_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.sink.spool.replay.IDLE_S", 3600.0)
+
+    async def test(spool: Spool) -> None:
+        other = Spool(tmp_path, max_bytes=1 << 20)
+        await other.open()
+        first, second = Replayed(spool), Replayed(other)
+        await first.start()
+        await until(lambda: first.replay.is_leading)
+        await second.start()
+        await until(lambda: second.replay._news is not None)
+        await first.end()
+        assert not second.replay.is_leading
+        put(other, 1, 7)
+        await until(lambda: second.delivered == [1])
+        await second.end()
+        await other.close()
+
+    drive(tmp_path, test)
