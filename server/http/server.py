@@ -1,7 +1,8 @@
 """The HTTP side of a worker: its connections, its one timer, its counters, its drain.
 
 Place: worker → HERE → http.listener → http.protocol.
-Rules: one timer serves everything (``_tick``). Counters are plain ints; the worker copies them on its beat.
+Rules: one timer serves everything (``_tick``); without connections it fires more rarely. Counters are plain ints; the
+worker copies them on its beat.
 The drain has two steps, with the sink's drain between them. ``drain`` accepts no more connections, answers requests
 under way and closes after them, and gives idle connections ``GRACE_S``, since a request may be on its way. Requests
 that arrive until the deadline are served with ``Connection: close``; then the connections that are owed no answer are
@@ -20,7 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from server.host.descriptors import HARD_PART
 from server.http import head
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from server.http.request import Request
     from server.shared.row import WorkerRow
 
+REST_S: Final = 0.5  # Time between ticks without connections.
 _FAR = 1e9  # In seconds on the wheel: an instant that never comes.
 ALWAYS_BELIEVED = ("x-forwarded-for", "forwarded")  # Headers of trusted proxies that we or our consumers believe.
 
@@ -88,6 +90,7 @@ class HttpServer:
         self._limited = Limited(log)
         self._listener: Listener | None = None
         self._timer: Timer | None = None
+        self._is_resting = False
         self._unix_s = 0
         self._gone: asyncio.Future[None] | None = None
         self._connections: set[Carried] = set()
@@ -117,7 +120,7 @@ class HttpServer:
         # Counters.
         self.connections = 0  # Connections that were opened.
         self.requests = 0  # Requests that were handed to a handler or refused in their turn.
-        self.by_route = {path.encode(): [0] * 600 for path in routes}  # Responses by path of the table, then status.
+        self.by_route: dict[bytes, list[int]] = {}  # Responses by path of the table, if it has any, then status.
         self.unrouted = [0] * 600  # Responses to paths that are not served, by status.
         self.unread = [0] * 600  # Responses to bytes that were not a whole request.
         self.body_bytes = 0  # Bytes in the bodies of ``requests``.
@@ -153,6 +156,8 @@ class HttpServer:
 
     def connection(self) -> Connection | ProxyHeader:
         """Make the protocol of a new connection."""
+        if self._is_resting:
+            self._wake()
         return ProxyHeader(self, Connection(self), self._proxies) if self._has_proxy_header else Connection(self)
 
     async def drain(self, deadline: float) -> int:
@@ -190,7 +195,7 @@ class HttpServer:
         while is_so() and self._loop.time() < deadline:
             self._gone = self._loop.create_future()
             pause_s = min(deadline - self._loop.time(), TICK_S)
-            handle = self._loop.call_later(max(pause_s, 0.0), self._wake)
+            handle = self._loop.call_later(max(pause_s, 0.0), self._on_gone)
             await self._gone
             handle.cancel()
 
@@ -204,12 +209,21 @@ class HttpServer:
     def _is_busy(self) -> bool:
         return bool(self._connections) or (self._listener is not None and not self._listener.is_idle())
 
-    def _wake(self) -> None:
+    def _on_gone(self) -> None:
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
 
     def _tick(self) -> None:
         self.turn(self._loop.time(), time.time())
+        self._is_resting = not self._connections
+        if self._timer is not None:
+            self._timer.pace(REST_S if self._is_resting else TICK_S)
+
+    def _wake(self) -> None:  # cold: for the first connection after a rest
+        self.turn(self._loop.time(), time.time())  # The deadlines of a new connection are those of the last tick.
+        self._is_resting = False
+        if self._timer is not None:
+            self._timer.pace(TICK_S)
 
     def turn(self, loop_s: float, unix_s: float) -> None:
         """Advance the clocks to ``loop_s``, by ``loop.time()``, and ``unix_s``, the date to send."""
@@ -250,7 +264,7 @@ class HttpServer:
         self._connections.discard(connection)
         self._row.connections = len(self._connections)
         if not self._connections:
-            self._wake()
+            self._on_gone()
 
     def on_open(self, connection: Connection) -> Refusal | None:
         """Count a connection in. Returns a refusal if there are too many."""
@@ -326,8 +340,11 @@ class HttpServer:
         return left_bytes < 0 or self._held_by[self.client_of(request)] > max(left_bytes, request.held_bytes)
 
     def elsewhere(self, path: bytes) -> list[int]:
-        """Return the counters of a path that is not literally in the table."""
-        return self.by_route.get(self.routes.entry_of(path), self.unrouted)
+        """Return the counters of a path that has had no response, or that is not literally in the table."""
+        entry = self.routes.entry_of(path)
+        if not entry:
+            return self.unrouted
+        return self.by_route.setdefault(entry, [0] * 600)
 
     def answered(self, status: int) -> int:
         """Return the number of all responses with this status."""

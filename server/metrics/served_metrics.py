@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from server.http.limits import KINDS
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 OTHER: Final = "other"
 UNREAD: Final = "unread"
 STATUSES: Final = tuple(PHRASES)
-_NOTHING: Final = [0] * 600  # By status, for a route that these settings do not serve.
+_NOTHING: Final = (0,) * len(STATUSES)  # Of a route without a response.
+_at_statuses: Final = itemgetter(*STATUSES)
 
 
 def connections(prefix: str = "") -> Metric:
@@ -44,14 +46,19 @@ def limits_hit(prefix: str = "") -> Metric:
 
 def responses(routes: Sequence[str], prefix: str = "", more: str = "") -> Metric:
     """Declare the responses by route and status. ``more`` is added to the help."""
-    named = frozenset(path.encode() for path in routes)
+    paths = [path.encode() for path in routes]
+    named = frozenset(paths)
 
     def read(server: HttpServer) -> list[int]:
         by_route = server.by_route
-        columns = [by_route.get(path.encode(), _NOTHING) for path in routes]
-        unnamed = [counts for path, counts in by_route.items() if path not in named]
-        others = [sum(column) for column in zip(server.unrouted, *unnamed, strict=True)]
-        return [counts[status] for counts in (*columns, others, server.unread) for status in STATUSES]
+        found: list[int] = []
+        for path in paths:
+            counts = by_route.get(path)
+            found += _NOTHING if counts is None else _at_statuses(counts)
+        unnamed = [_at_statuses(counts) for path, counts in by_route.items() if path not in named]
+        found += map(sum, zip(_at_statuses(server.unrouted), *unnamed, strict=True))
+        found += _at_statuses(server.unread)
+        return found
 
     return counter(
         f"{prefix}http_responses",

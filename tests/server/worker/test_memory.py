@@ -20,6 +20,7 @@ class Process:
         self.returned = 0
         patch.setattr(memory, "resident_bytes", lambda: self.resident)
         patch.setattr(memory, "give_back", self._give_back)
+        patch.setattr("server.worker.memory.LOOK_S", 0.0)
 
     def _give_back(self) -> None:
         self.returned += 1
