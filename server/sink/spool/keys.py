@@ -41,6 +41,7 @@ _NO_CELLS: Final = bytes(8 * _CHUNK)
 _SLOTS: Final = 1024
 _HEAD: Final = 64
 _AHEAD_US: Final = 86_400_000_000
+_GRAIN_NS: Final = 2_000_000_000  # Of the times of a directory: 4 ms on most file systems, 2 s at worst.
 NONE: Final = 1 << 62  # Higher than all numbers of events.
 _WAITS: Final = NONE.to_bytes(8, sys.byteorder)
 
@@ -306,6 +307,7 @@ class KeyMaps:
         self._others: dict[str, KeyMap] = {}
         self._all: list[KeyMap] = []
         self._own: tuple[str, KeyMap] | None = None
+        self._looked_ns = -1
 
     def set_own(self, path: Path, own: KeyMap) -> None:
         """Set the map of the database that this process holds."""
@@ -313,7 +315,12 @@ class KeyMaps:
         self._all = [own, *self._others.values()]
 
     def look(self) -> None:
-        """Open maps that are new, and drop those that are gone."""
+        """Open maps that are new, and drop those that are gone. While the directory is unchanged nothing is done."""
+        changed_ns = _changed_ns(self._directory)
+        if changed_ns == self._looked_ns:
+            return
+        # A change within the grain of its clock after a look would not be seen: such a look does not count.
+        self._looked_ns = changed_ns if time.time_ns() - changed_ns > _GRAIN_NS else -1
         found: dict[str, KeyMap] = {}
         own = self._own[0] if self._own is not None else ""
         try:
@@ -328,6 +335,8 @@ class KeyMaps:
                 seen = KeyMap.see(Path(path))
             if seen is not None:
                 found[name] = seen
+            else:
+                self._looked_ns = -1  # It is being made.
         self._others = found
         self._all = [*found.values()] if self._own is None else [self._own[1], *found.values()]
 
@@ -373,6 +382,14 @@ class KeyMaps:
         the same, no key of the topic can have become free."""
         slot = slot_of(topic)
         return tuple(one.done(slot) for one in self._all)
+
+
+def _changed_ns(directory: Path) -> int:
+    """Return when a file was last made, deleted or renamed in a directory; 0 if there is none."""
+    try:
+        return os.stat(directory).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _inode(path: Path | str) -> int:

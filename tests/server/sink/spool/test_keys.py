@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -286,6 +287,32 @@ def test_a_map_that_is_being_made_is_not_read(tmp_path: Path) -> None:
 
     assert KeyMap.see(tmp_path / "spool-1.db") is None
     assert maps.pending() == 0
+
+
+def test_a_directory_is_only_read_again_when_it_may_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle worker looks four times a second."""
+    looks: list[object] = []
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: looks.append(path) or listdir(path))
+    maps = KeyMaps(tmp_path)
+    maps.look()
+    maps.look()
+    assert len(looks) == 2, "a file could have come at the same instant"
+    os.utime(tmp_path, ns=(0, 1))
+    maps.look()
+    maps.look()
+    assert len(looks) == 3
+    KeyMap.make(tmp_path / "spool-1.db").add("t", b"k", 300)
+    maps.look()
+    assert maps.holds("t", b"k")
+    (tmp_path / "spool-2.map").write_bytes(bytes(100))
+    for _ in range(2):
+        os.utime(tmp_path, ns=(0, 2))
+        looks.clear()
+        maps.look()
+        assert looks, "a map is being made, without a change of the directory at its end"
 
 
 def test_a_map_that_was_replaced_is_opened_again(tmp_path: Path) -> None:
