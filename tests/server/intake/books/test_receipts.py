@@ -167,21 +167,25 @@ def test_more_workers_than_rings_only_cannot_read_one_another() -> None:
     assert rings.find(b"a", 1000.0) is None
 
 
+def rests(bench: Bench) -> bool:
+    """Whether no tick is due."""
+    return bench.receipts._is_resting
+
+
 def test_ticks_rest_until_a_request_is_noted(drive: Callable[..., None]) -> None:
     """A receipt is written by a tick of its own, and the ticks rest once all of its events have an outcome."""
 
     async def test(bench: Bench, spool: FakeSpool) -> None:
-        receipts = bench.receipts
         for hasty in ("true", "false", "true"):
-            assert receipts._is_resting
+            assert rests(bench)
             bench.sink.is_held = hasty == "true"
             request = bench.post(b"[" + VALID + b"," + VALID + b"]", hasty=hasty)
             while not (found := bench.rings.find(request.identity(), time.time())):
                 await asyncio.sleep(0.001)
             assert found["accepted"] == 2
-            assert receipts._is_resting == (hasty == "false"), "what is pending is looked at"
+            assert rests(bench) == (hasty == "false"), "what is pending is looked at"
             bench.sink.release()
-            while not receipts._is_resting:
+            while not rests(bench):
                 await asyncio.sleep(0.001)
             found = bench.rings.find(request.identity(), time.time())
             assert found is not None
@@ -192,13 +196,12 @@ def test_ticks_rest_until_a_request_is_noted(drive: Callable[..., None]) -> None
 
 def test_a_receipt_that_is_open_for_another_reason_ends_the_rest_too(drive: Callable[..., None]) -> None:
     async def test(bench: Bench, spool: FakeSpool) -> None:
-        receipts = bench.receipts
-        entry = receipts.begin(b"in slices")
-        receipts.add(entry, 1, [], 7)
-        assert not receipts._is_resting
-        while not receipts._is_resting:
+        entry = bench.receipts.begin(b"in slices")
+        bench.receipts.add(entry, 1, [], 7)
+        assert not rests(bench)
+        while not rests(bench):
             await asyncio.sleep(0.001)
-        receipts.note_odd(b"odd", [], 8, is_final=False)
-        assert not receipts._is_resting
+        bench.receipts.note_odd(b"odd", [], 8, is_final=False)
+        assert not rests(bench)
 
     drive(test)

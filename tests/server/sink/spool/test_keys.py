@@ -295,7 +295,12 @@ def test_a_directory_is_only_read_again_when_it_may_have_changed(
     """An idle worker looks four times a second."""
     looks: list[object] = []
     listdir = os.listdir
-    monkeypatch.setattr(os, "listdir", lambda path: looks.append(path) or listdir(path))
+
+    def listed(path: str) -> list[str]:
+        looks.append(path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", listed)
     maps = KeyMaps(tmp_path)
     maps.look()
     maps.look()
