@@ -45,7 +45,7 @@ from server.timing import timers
 # The tick while records are out: 1 ms is the timer's own grain and adds half of that to a guaranteed answer. A tick
 # costs about 3 µs, so 0.3 % of a core. When idle, only librdkafka's log and errors are waiting.
 BUSY_S: Final = 0.001
-IDLE_S: Final = 0.1
+IDLE_S: Final = 0.25  # At its multiples, so together with other timers (timing.timers).
 LOOK_S: Final = 0.02  # Time between looks for silence while records are out.
 
 # New requests are refused from the high mark on, so that those already parsed still find room, and until the low one,
@@ -272,7 +272,8 @@ class KafkaSink(Sink):
             timers.failed("KafkaSink._tick")
         finally:
             self._is_idle = not self.outstanding()
-            self._timer = self._loop.call_later(IDLE_S if self._is_idle else BUSY_S, self._tick)
+            now = self._loop.time()
+            self._timer = self._loop.call_later(IDLE_S - now % IDLE_S if self._is_idle else BUSY_S, self._tick)
 
     def _look(self, now: float) -> None:
         """Look whether the brokers are silent, and whether another producer is needed, or needed no longer."""
