@@ -18,7 +18,8 @@ from typing import Final
 AT_ONCE: Final = 128
 
 _TAIL: Final = b"xxx-8xxx-xxxxxxxxxxxx"  # An x is a random digit.
-_DIGITS: Final = [at for at, letter in enumerate(_TAIL) if letter == ord("x")]
+_FIXED: Final = [(at, bytes([letter]) * AT_ONCE) for at, letter in enumerate(_TAIL) if letter != ord("x")]
+_RANDOM_BYTES: Final = (len(_TAIL) * AT_ONCE + 1) // 2  # Digits are drawn for the fixed letters, too.
 _cut: Final = Struct(f"{len(_TAIL)}s" * AT_ONCE).unpack
 
 
@@ -46,10 +47,9 @@ class Identities:
         return self._head + self._drawn.pop()
 
     def _draw(self) -> None:
-        digits = os.urandom(len(_DIGITS) * AT_ONCE // 2).hex().encode()
-        tails = bytearray(_TAIL * AT_ONCE)
-        for number, at in enumerate(_DIGITS):
-            tails[at :: len(_TAIL)] = digits[number :: len(_DIGITS)]
+        tails = bytearray(os.urandom(_RANDOM_BYTES).hex(), "ascii")
+        for at, letters in _FIXED:
+            tails[at :: len(_TAIL)] = letters
         self._drawn = list(_cut(tails))
 
     def forget(self) -> None:

@@ -37,7 +37,7 @@ LATER_BYTES: Final = 4096
 REQUEST_BYTES: Final = 2048  # The cost of a waiting request besides its body: object, headers (measured: 1.4-2 kB).
 PIECE_BYTES: Final = 64  # The cost of a piece of a body besides its bytes: chunks of one byte each are legal.
 
-# Once this much of a request's body has arrived, its bytes are counted for its client.
+# Once this much of a request's body has arrived, its bytes are counted for its client: a larger read is always parsed.
 LARGE_BYTES: Final = 65_536
 
 # A refused request with a body of known length up to this is read to its end, and the connection kept.

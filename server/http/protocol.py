@@ -22,7 +22,15 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from server.http.closing import Closing
-from server.http.limits import LATER_BYTES, REQUEST_BYTES, SLICE_BYTES, TURN_BYTES, TURN_REQUEST_BYTES, TURN_SLICE_BYTES
+from server.http.limits import (
+    LARGE_BYTES,
+    LATER_BYTES,
+    REQUEST_BYTES,
+    SLICE_BYTES,
+    TURN_BYTES,
+    TURN_REQUEST_BYTES,
+    TURN_SLICE_BYTES,
+)
 from server.http.problem import INTERNAL
 from server.http.reader import BODY, ENDED, HEAD, IDLE, RequestReader
 from server.http.response import CLOSE, CONTINUE
@@ -60,19 +68,18 @@ class Connection(Closing):
 
     def data_received(self, received: bytes) -> None:
         """Parse what the client sent, and serve the requests in it."""
-        must_wait = self._current is not None or self._is_queued or len(received) > SLICE_BYTES
-        if must_wait:
+        must_wait = self._current is not None or self._is_queued
+        request = None if must_wait or len(received) > LARGE_BYTES else self._reader.look_up(received)
+        if request is not None:
+            self._serve(request)
+        elif must_wait or len(received) > SLICE_BYTES:
             self._hold(received)
-            return
-        request = self._reader.look_up(received)
-        if request is None:
+        else:
             self._left_bytes = TURN_BYTES
             self._feed(received)
             if self._waiting and self._current is None and not self._is_advancing:
                 self._is_advancing = True
                 self._server.call_soon(self._on_turn)
-        else:
-            self._serve(request)
 
     def _feed(self, received: bytes | memoryview) -> None:
         reader = self._reader

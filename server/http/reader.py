@@ -344,10 +344,10 @@ class RequestReader:
         """Check the limits on an unfinished message: the bytes that are held for it here and inside the parser."""
         bounds = self._bounds
         fed_bytes = self.framing_bytes = len(received)
-        self._candidate = b""
         self.is_new = self._fed_bytes == SLICE
         self._fed_bytes += fed_bytes
         if self.stage == HEAD:
+            self._candidate = b""
             if self._fed_bytes > bounds.max_head_bytes + 2 * SLICE:
                 self.end(bounds.big_head)  # One endless header, or padding: the parser has called nothing.
             return

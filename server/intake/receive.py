@@ -10,7 +10,7 @@ events (intake.request_options), one event's way (intake.pipeline), acks and ans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 LONG_SHARE: Final = 0.8  # A body whose events need no outcome may wait for this share of ``answer_s``.
 MIN_PATIENCE_S: Final = 1.0  # Other bodies may wait at least this long, even where ``answer_s`` leaves less.
 
-_NO_MEMO: Final[Mapping[Any, Any]] = {}
-_OPEN, _CLOSED = b"{}"
+_OPEN: Final = 123
+_CLOSED: Final = 125
 
 
 class Receiver:
@@ -129,13 +129,11 @@ class Receiver:
 
     def handle_events(self, request: Request) -> None:
         """POST /v1/events: guaranteed, unless the query says hasty."""
-        options = (request.memo or _NO_MEMO).get(RequestOptions) or self._read_options(request, is_beacon=False)
-        self._receive(request, request.body, options)
+        self._receive(request, request.body, self._options(request, is_beacon=False))
 
     def handle_beacon(self, request: Request) -> None:
         """POST /v1/beacon: always hasty."""
-        options = (request.memo or _NO_MEMO).get(RequestOptions) or self._read_options(request, is_beacon=True)
-        self._receive(request, request.body, options)
+        self._receive(request, request.body, self._options(request, is_beacon=True))
 
     def handle_query(self, request: Request) -> None:
         """GET /v1/beacon: always hasty; the event is in the query (http.around.beacon)."""
@@ -146,6 +144,11 @@ class Receiver:
         """GET /v1/_test/events: submit the configured events, as if they had been posted."""
         request.headers = without_form(request.headers)
         self._receive(request, self._test_events, self._read_options(request, is_beacon=False))
+
+    def _options(self, request: Request, *, is_beacon: bool) -> RequestOptions:
+        memo = request.memo
+        known = memo.get(RequestOptions) if memo is not None else None
+        return self._read_options(request, is_beacon=is_beacon) if known is None else known
 
     def handle_validate(self, request: Request) -> None:
         """POST /v1/validate: do everything but send. The status is 200 for all verdicts."""
@@ -305,6 +308,7 @@ class Receiver:
 
     def _arrival(self, request: Request, options: RequestOptions) -> Arrival:
         received_ms, received_dt = self._clock.now()
+        request.received_ms = received_ms  # Its identity needs no other look at the clock.
         memo = request.memo
         return Arrival(
             received_ms, received_dt, request.headers, self._address, request, {} if memo is None else memo,

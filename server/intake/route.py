@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 # The positions in a Shortcut's result: the number of the missing members (intake.text.enricher), then values of the
 # event, the last of which are those of the stream's key fields.
-MISSING, SCHEMA_URI, STREAM, DT, KEYS = range(5)
+MISSING: Final = 0
+SCHEMA_URI: Final = 1
+STREAM: Final = 2
+DT: Final = 3
+KEYS: Final = 4
 # Reader.read: validate an event and read its members in one decode.
 Shortcut = Callable[[bytes], tuple[Any, ...] | None]
 
@@ -37,6 +41,7 @@ class Route:
     event's time; ``validator`` None: the stream's events are not validated; ``guard`` None: every client may write.
     ``unfetched`` is the schema if it has to be fetched first; such a route serves one event. ``shortcut`` returns
     schema URI, stream, time and key fields of an event that is valid once it is filled in; None: the route has none.
+    ``name`` is the stream's.
     ``checks`` are those in the background. ``privacy`` None: all values are stored as they came.
     """
 
@@ -65,6 +70,7 @@ class Route:
     ) -> None:
         self.schema_uri: Final = schema_uri
         self.stream: Final = stream
+        self.name: Final = stream.name
         self.topic: Final = topic
         self.validator: Final = validator
         self.shortcut: Final = shortcut

@@ -43,7 +43,8 @@ def at_once(body: bytes, most: int = sys.maxsize) -> list[bytes] | int | str | N
         return EMPTY
     first = body[0]
     try:
-        str(body, "utf-8")
+        if not body.isascii():
+            str(body, "utf-8")
         if first == _BRACE:
             _decode_one(body)
             return [body]

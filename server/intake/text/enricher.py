@@ -74,15 +74,16 @@ class Enricher:
 
     def fill(self, raw: bytes, missing: int, arrival: Arrival) -> bytes:
         """Insert what is missing, as far as the server knows it."""
-        ready: _Ready | None = arrival.ready.get(self)
+        ready: Ready | None = arrival.ready.get(self)
         if ready is None:
             ready = self._ready(arrival)
         if ready.missing != missing:
-            ready.last = ready.inserts.get(missing) or self._learn(missing, ready.texts, ready.inserts)
+            insert = ready.inserts.get(missing) or self._learn(missing, ready.texts, ready.inserts)
+            insert.prepare(ready)
             ready.missing = missing
-        return ready.last.into(raw, ready.texts, arrival)
+        return ready.insert.into(raw, ready, arrival)
 
-    def _ready(self, arrival: Arrival) -> _Ready:
+    def _ready(self, arrival: Arrival) -> Ready:
         texts = [of(arrival) for of in self._of_client]
         unknown = tuple([text is None for text in texts]) if None in texts else ()
         inserts = self._inserts.get(unknown)
@@ -92,7 +93,7 @@ class Enricher:
                 self._inserts[unknown] = inserts
         if len(arrival.ready) >= MAX_READY:
             arrival.ready.clear()
-        ready = arrival.ready[self] = _Ready(texts, inserts)
+        ready = arrival.ready[self] = Ready(texts, inserts)
         return ready
 
     def _learn(self, missing: int, texts: Texts, inserts: dict[int, Insert]) -> Insert:  # cold: kept
@@ -120,23 +121,26 @@ class Enricher:
         return dict(sorted(plan.items()))
 
 
-class _Ready:
+class Ready:
     """The parts that are the same for all events of a client with these headers: the texts, and the plans for them.
-    ``last`` is that of the last event, which lacked what is ``missing``."""
+    ``insert`` is that of the last event, which lacked what is ``missing``; ``parts`` are its pieces with texts and
+    ``dt`` filled in."""
 
-    __slots__ = ("inserts", "last", "missing", "texts")
+    __slots__ = ("dt", "insert", "inserts", "missing", "parts", "texts")
 
     def __init__(self, texts: Texts, inserts: dict[int, Insert]) -> None:
         self.texts = texts
         self.inserts = inserts
         self.missing = 0
-        self.last = _NOTHING
+        self.insert = _NOTHING
+        self.parts: list[bytes] = []
+        self.dt = b""
 
 
 class Insert:
     """Carries out one plan."""
 
-    __slots__ = ("_edits", "_is_front", "_is_usual", "_needle", "_numbers", "_places", "_template")
+    __slots__ = ("_before_at", "_edits", "_id_at", "_is_front", "_is_usual", "_needle", "_pieces", "_times_at")
 
     def __init__(self, plan: Plan) -> None:  # cold: kept
         self._edits = [(path, needle_of(path), pieces) for path, pieces in plan.items()]
@@ -147,47 +151,48 @@ class Insert:
         pieces: list[_Piece] = [b"{", *plan[()]] if self._is_front else []
         if inner:
             pieces += [_BEFORE, *inner[0][1]]
-        pieces = _merged([*pieces, _AFTER])
-        # The constant pieces, and in which places the others go.
-        self._template = [piece if isinstance(piece, bytes) else b"" for piece in pieces]
-        self._places = [at for at, piece in enumerate(pieces) if isinstance(piece, int)]
-        self._numbers = [piece for piece in pieces if isinstance(piece, int)]
+        self._pieces = _merged([*pieces, _AFTER])
+        self._before_at = [*_places(self._pieces, _BEFORE), -1][0]
+        self._id_at = [*_places(self._pieces, _ID), -1][0]
+        self._times_at = _places(self._pieces, _DT)
 
-    def into(self, raw: bytes, texts: Texts, arrival: Arrival) -> bytes:
+    def prepare(self, ready: Ready) -> None:
+        """Have the next events of this client filled in by this plan."""
+        ready.insert, ready.dt = self, b""
+        ready.parts = [_known(piece, ready.texts) for piece in self._pieces]
+
+    def into(self, raw: bytes, ready: Ready, arrival: Arrival) -> bytes:
         """Return the event with the new members, by the fast way if it has the usual shape."""
         if not self._is_usual or (self._is_front and raw[1] != _QUOTE):
-            return self.anywhere(raw, texts, arrival)
-        inside, needle = 1, self._needle
+            return self.anywhere(raw, ready.texts, arrival)
+        inside, needle, parts = 1, self._needle, ready.parts
         if needle:
             # A name may be spelled by numbers. Finding a byte by its number is a memchr.
             if _BACKSLASH in raw and b"\\u00" in raw:
-                return self.anywhere(raw, texts, arrival)
-            start = raw.find(needle)
-            if start < 0 or raw.rfind(needle) != start:
-                return self.anywhere(raw, texts, arrival)
-            inside = start + len(needle)
+                return self.anywhere(raw, ready.texts, arrival)
+            # measured: two searches, whose arguments have to be unpacked, take 1.5 times as long, and those from the
+            # front, as well as ``split``, 1.2 times.
+            around = raw.rsplit(needle, 2)
+            if len(around) != 2:
+                return self.anywhere(raw, ready.texts, arrival)
+            inside = len(around[0]) + len(needle)
             if raw[inside] == _COLON and raw[inside + 1] == _BRACE:
                 inside += 2
             else:
                 inside = raw.find(b"{", inside) + 1
             if raw[inside] != _QUOTE:  # A space, or a brace.
-                return self.anywhere(raw, texts, arrival)
-        parts = self._template.copy()
-        for nth, at in enumerate(self._places):
-            number = self._numbers[nth]
-            if number >= 0:
-                text = texts[number]
-                assert text is not None
-                parts[at] = text
-            elif number == _AFTER:
-                parts[at] = raw[inside:]
-            elif number == _DT:
-                parts[at] = arrival.received_dt
-            elif number == _ID:
-                parts[at] = identities.at(arrival.received_ms)
-            else:
-                parts[at] = raw[1:inside] if self._is_front else raw[:inside]
-        return b"".join(parts)
+                return self.anywhere(raw, ready.texts, arrival)
+            parts[self._before_at] = raw[1:inside] if self._is_front else raw[:inside]
+        if ready.dt is not arrival.received_dt:
+            ready.dt = arrival.received_dt
+            for at in self._times_at:
+                parts[at] = ready.dt
+        if self._id_at >= 0:
+            parts[self._id_at] = identities.at(arrival.received_ms)
+        parts[-1] = raw[inside:]
+        filled = b"".join(parts)
+        parts[-1] = parts[self._before_at] = b""  # Nothing holds an event longer than needed.
+        return filled
 
     def anywhere(self, raw: bytes, texts: Texts, arrival: Arrival) -> bytes:
         """Do the same with an event of any shape."""
@@ -198,6 +203,17 @@ class Insert:
 
 def _name(path: Path) -> bytes:
     return msgspec.json.encode(path[-1]) + b":"
+
+
+def _places(pieces: list[_Piece], number: int) -> list[int]:
+    return [at for at, piece in enumerate(pieces) if isinstance(piece, int) and piece == number]
+
+
+def _known(piece: _Piece, texts: Texts) -> bytes:
+    """Return the part of a piece that is known before the event is."""
+    if isinstance(piece, bytes):
+        return piece
+    return (texts[piece] or b"") if piece >= 0 else b""
 
 
 def _text(pieces: list[_Piece], values: list[bytes]) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from server.http import head_cache as repeats
 from server.http.head_cache import MAX_CACHED, MAX_HEAD_BYTES, MAX_HEADERS, MAX_PAUSE_TICKS, MAX_PEERS, MAX_SEEN, MISSES
-from server.http.limits import REQUEST_BYTES
+from server.http.limits import LARGE_BYTES, REQUEST_BYTES
 from server.http.request import Request
 from server.http.wheel import TICK_S
 from tests.server.http.fakes import Harness, get, post, responses, statuses
@@ -25,6 +25,7 @@ PLAIN = {
     "a body of ends of heads": post(b"\r\n\r\n\r\n\r\n"),
     "kept alive in words": get(headers=b"Connection: keep-alive\r\n"),
     "a body of one read": post(b"x" * 8000),
+    "a body of several slices": post(b"x" * 60_000),
 }
 OTHER = {
     "chunked": b"POST /events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
@@ -44,7 +45,6 @@ OTHER = {
     "blank lines behind": get() + b"\r\n\r\n",
     "half a body": post(b"body")[:-1],
     "half a head": post(b"body")[:20],
-    "a large read": post(b"x" * 9000),
     "a large head": get(headers=b"X-Pad: %b\r\n" % (b"p" * MAX_HEAD_BYTES)),
     "many headers": get(headers=b"".join(b"X-%d: a\r\n" % at for at in range(MAX_HEADERS))),
     "no request": b"NONSENSE\r\n\r\n",
@@ -88,6 +88,19 @@ def test_anything_else_is_never_known(name: str) -> None:
     harness.server.close()
 
     assert harness.server.head_cache.entries == {}
+
+
+@pytest.mark.parametrize("size", [10_000, 65_536, 200_000])
+def test_a_body_of_several_reads_or_of_more_than_a_client_may_hold_unseen_is_parsed(size: int) -> None:
+    harness = Harness()
+    request = post(b"x" * size)
+    cut = len(request) // 2 if size < LARGE_BYTES else len(request)
+    for _ in range(4):
+        harness.wire().send(request[:cut], request[cut:])
+
+    assert harness.server.head_cache.entries == {}
+    assert harness.server.head_cache.hits == 0
+    assert [len(request.body) for request in harness.seen] == [size] * 4
 
 
 def test_a_known_head_with_another_end_is_parsed() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from server.intake.arrival import Arrival
 from server.intake.text import enricher as module
-from server.intake.text.enricher import Enricher, Insert, Plan, gaps_of
+from server.intake.text.enricher import Enricher, Insert, Plan, Ready, gaps_of
 from server.intake.text.enrichment import NEW_ID, EnrichmentSource
 from server.intake.text.members import MemberReader, Path
 
@@ -88,7 +88,10 @@ def test_the_fast_way_gives_the_same_bytes_as_the_slow_one(
     texts: list[bytes | None] = [b"1", b"2"]
     arrival = Arrival(1, b'"now"', {})
 
-    assert Insert(plan).into(raw, texts, arrival) == Insert(plan).anywhere(raw, texts, arrival)
+    insert, ready = Insert(plan), Ready(texts, {})
+    insert.prepare(ready)
+
+    assert insert.into(raw, ready, arrival) == insert.anywhere(raw, texts, arrival)
 
 
 def test_every_event_gets_an_identity_of_its_own() -> None:
