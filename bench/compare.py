@@ -2,7 +2,8 @@
 
 Place: `python -m bench compare BASE`, `make bench-compare BASE=rev`.
 Rules:
-1. One side is this tree as it stands, the other a worktree of BASE; both by the same Python and the same packages.
+1. One side is this tree as it stands, the other a worktree of BASE; both by the same Python and the same packages, and
+   both compiled or neither.
 2. Both are started several times, because where a process happens to lie in memory moves its speed by 2 %, and no
    number of rounds on one process shows that. Within a start rounds are taken as base, here, here, base, so that a
    machine whose speed drifts treats both alike.
@@ -18,6 +19,7 @@ import argparse
 import contextlib
 import json
 import math
+import shutil
 import statistics
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from typing import Any, NamedTuple, Self
 from bench import measure, rounds, servers
 from bench.events import ROOT, best, workload
 from bench.works import WORKS, Work, together
+from server.compiled import cache, finder
 
 HISTORY = Path(__file__).parent / "results" / "history.jsonl"
 USUAL = ("single-hasty", "single-256", "batch-20", "batch-100")
@@ -72,9 +75,26 @@ def worktree(revision: str, directory: Path) -> Iterator[tuple[Path, str]]:
     path = directory / "base"
     _git("worktree", "add", "--detach", str(path), commit)
     try:
+        _compile(path)
         yield path, commit
     finally:
         _git("worktree", "remove", "--force", str(path))
+
+
+def _compile(tree: Path) -> None:
+    """Compile a checkout if this one is compiled. A form that was made here before is used again."""
+    if finder.mode().name != finder.COMPILED or not (tree / cache.BUILD).is_file():
+        return
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copytree(ROOT / cache.IN_TREE, tree / cache.IN_TREE)
+    subprocess.run(
+        [sys.executable, "-m", "server.compiled.build"],
+        cwd=tree,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
 
 
 def _git(*arguments: str) -> str:
