@@ -122,7 +122,7 @@ drain_s: 5
 http: {{listen: ["127.0.0.1:{port}"]}}
 schemas: {{base_uris: ["{work.base_uri}"]}}
 streams: {{sources: ["{work.streams}"]}}
-sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", "linger.ms": 5, compression.codec: none}}}}
+sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", compression.codec: none, {properties}}}}}
 spool: {{path: "{directory}/spool-{name}"}}
 log: {{level: warning}}
 """
@@ -140,11 +140,15 @@ def intake(
     module: str = "server",
     more: str = 'admin: {listen: "127.0.0.1:0"}\n',
     is_pure: bool = False,
+    properties: str = "linger.ms: 5",
 ) -> Child:
     """Ours, as it is served: a master and its workers, all on one core. ``tree``: of another checkout. ``more``:
-    lines of its settings, with the admin address. ``is_pure``: its hot path is interpreted in any case."""
+    lines of its settings, with the admin address. ``is_pure``: its hot path is interpreted in any case.
+    ``properties``: of its producers."""
     file = directory / f"{name}.yaml"
-    text = SETTINGS.format(port=port, work=work, brokers=brokers, workers=workers, directory=directory, name=name)
+    text = SETTINGS.format(
+        port=port, work=work, brokers=brokers, workers=workers, directory=directory, name=name, properties=properties
+    )
     file.write_text(text + more, encoding="utf-8")
     environment = {"PENSTOCK_PURE": "1"} if is_pure else {}
     return Child(name, [module, "serve", "-c", str(file)], SERVER_CORES, directory, tree=tree, environment=environment)

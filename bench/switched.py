@@ -1,6 +1,7 @@
-"""Compare the cost of an event with something switched off and on, in turns: the console, or shadow validation.
+"""Compare the cost of an event with something switched off and on, in turns: the console, shadow validation, or other
+properties of the producers.
 
-Place: `python -m bench switched console`, `python -m bench switched shadow`.
+Place: `python -m bench switched console`, `shadow` or `linger`.
 Rules:
 1. Each side is a server of its own with the same code, brokers and events; the console has the settings of production,
    and a tenth of the events is judged by another version of their schema.
@@ -37,7 +38,8 @@ VIEWERS = 10
 
 class Side(NamedTuple):
     """``settings``: lines of YAML. ``shadow``: the schema version that judges a tenth of the events. ``most``: the
-    share of the throughput that it may cost; the first side is the one that others are compared with."""
+    share of the throughput that it may cost; the first side is the one that others are compared with. ``properties``:
+    those of the producers."""
 
     name: str
     title: str
@@ -45,6 +47,7 @@ class Side(NamedTuple):
     settings: str = ""
     shadow: str = ""
     is_viewed: bool = False
+    properties: str = "linger.ms: 5"
 
 
 Sides = tuple[Side, ...]
@@ -55,10 +58,18 @@ CONSOLE: Sides = (
     Side("viewed", "on, ten viewers", 0.10, _CONSOLE, is_viewed=True),
 )
 SHADOW: Sides = (Side("off", "off"), Side("on", "a tenth is judged", 0.05, shadow="1.0.0"))
+LINGER: Sides = (
+    Side("ms5", "linger.ms 5, as it is", 1.0),
+    Side("ms1", "linger.ms 1", 1.0, properties="linger.ms: 1"),
+    Side("ms50", "linger.ms 50", 1.0, properties="linger.ms: 50"),
+    Side("sticky", "sticky for 50 ms instead of 10", 1.0, properties="linger.ms: 5, sticky.partitioning.linger.ms: 50"),
+    Side("batch", "batches of 1,000 messages at most", 1.0, properties="linger.ms: 5, batch.num.messages: 1000"),
+)
 # With the works that they are compared by.
 WHAT: dict[str, tuple[Sides, tuple[str, ...]]] = {
     "console": (CONSOLE, ("single-hasty", "batch-20")),
     "shadow": (SHADOW, ("example", "example-100")),
+    "linger": (LINGER, ("single-hasty", "batch-100")),
 }
 
 
@@ -114,7 +125,10 @@ def started(
         for side in order:
             port, admin_port = servers.free_port(), servers.free_port()
             more = f'admin: {{listen: "127.0.0.1:{admin_port}"}}\n{side.settings}'
-            child = servers.intake(port, brokers, given(side, events, directory), directory, name=side.name, more=more)
+            child = servers.intake(
+                port, brokers, given(side, events, directory), directory,
+                name=side.name, more=more, properties=side.properties,
+            )  # fmt: skip
             stack.enter_context(child)
             child.wait_for(port)
             if side.is_viewed:
