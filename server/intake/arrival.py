@@ -9,9 +9,9 @@ Not here: which fields of an event get these values (intake.router).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from time import gmtime, strftime, time_ns
 from typing import Any
 
 import msgspec
@@ -117,12 +117,12 @@ class Clock:
 
     def now(self) -> tuple[int, bytes]:
         """Return Unix time in milliseconds, and the same time as JSON string ``"YYYY-MM-DDTHH:MM:SS.mmmZ"``."""
-        now_ms = time_ns() // 1_000_000
+        now_ms = time.time_ns() // 1_000_000
         if now_ms != self._last_ms:
             seconds = now_ms // 1000
             if seconds != self._last_s:
                 self._last_s = seconds
-                self._second = strftime('"%Y-%m-%dT%H:%M:%S.', gmtime(seconds)).encode()
+                self._second = time.strftime('"%Y-%m-%dT%H:%M:%S.', time.gmtime(seconds)).encode()
             self._last_ms = now_ms
             self._last_dt = self._second + b'%03dZ"' % (now_ms % 1000)
         return now_ms, self._last_dt
