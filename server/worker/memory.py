@@ -38,7 +38,10 @@ class Memory:
         self._least_bytes = min(self._least_bytes, resident)
         if self._trimming is not None or resident < self._least_bytes + GROWN_BYTES or now < self._next_s:
             return
-        self._trimming = loop.run_in_executor(None, memory.give_back)
+        try:
+            self._trimming = loop.run_in_executor(None, memory.give_back)
+        except RuntimeError:  # The process is ending: it has no threads any more.
+            return
         self._trimming.add_done_callback(self._on_trimmed)
 
     def _on_trimmed(self, _done: asyncio.Future[None]) -> None:

@@ -56,8 +56,8 @@ def canonical(name: str) -> str:
 
 
 class RefusedProperty(NamedTuple):
-    """A property that cannot be used, or, as a warning, has no effect: its name as written, why, and what to do. Never
-    its value if that is a secret."""
+    """A property that cannot be used, or, as a warning, has no effect: its name as written ("": librdkafka does not say
+    which), why, and what to do. Never its value if that is a secret."""
 
     name: str
     reason: str
@@ -65,7 +65,8 @@ class RefusedProperty(NamedTuple):
     is_warning: bool = False
 
     def __str__(self) -> str:
-        return f"sink.kafka.{self.name}: {self.reason}" + (f"; {self.hint}" if self.hint else "")
+        place = f"sink.kafka.{self.name}" if self.name else "sink.kafka"
+        return f"{place}: {self.reason}" + (f"; {self.hint}" if self.hint else "")
 
 
 def broken_promises(properties: Properties) -> list[RefusedProperty]:
@@ -77,9 +78,7 @@ def broken_promises(properties: Properties) -> list[RefusedProperty]:
         if found:
             problems.append(RefusedProperty(name, *found))
     if not any(text_of(properties.get(name, "")).strip() for name in ("bootstrap.servers", "metadata.broker.list")):
-        problems.append(
-            RefusedProperty("bootstrap.servers", "no broker is named", "write host:port, several with commas")
-        )
+        problems.append(RefusedProperty("bootstrap.servers", "no broker is named", _WRITE_BROKERS))
     return problems
 
 
@@ -115,6 +114,7 @@ def _only(allowed: tuple[str, ...], reason: str, hint: str = "remove it") -> _Re
 # librdkafka reads numbers by C's strtol: 0x10 is 16, 010 is 8, 1e3 and 1_000 are 1, 5ms is 5, and 4294967296 is 0.
 _READ_DIFFERENTLY: Final = re.compile(r"\s*[-+]?[0-9]")
 _PLAIN: Final = re.compile(r"\s*-?(0|[1-9][0-9]*)(\.[0-9]*)?\s*")
+_WRITE_BROKERS: Final = "write host:port, several with commas"
 _INT_MAX: Final = (1 << 31) - 1
 
 
@@ -135,7 +135,24 @@ _TRUE: Final = ("true", "t", "1")
 _FALSE: Final = ("false", "f", "0")
 _LATEST_MS: Final = int((DEADLINE_S - MARGIN_S) * 1000)
 
+# [protocol://]host[:port], where an address of IPv6 stands in brackets (rd_kafka_brokers_add0 of librdkafka 2.16).
+_BROKER: Final = re.compile(r"(\w+://)?(\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+)(:(?P<port>[0-9]{1,5}))?")
+
+
+def _brokers(value: str) -> _Found:
+    given = [entry for one in value.split(",") if (entry := one.strip())]
+    if value.strip() and not given:
+        return "no broker is named", _WRITE_BROKERS
+    for entry in given:
+        found = _BROKER.fullmatch(entry)
+        if found is None or not 0 < int(found["port"] or 1) < 1 << 16:
+            return f"{entry!r} is no host, or no host:port", _WRITE_BROKERS
+    return None
+
+
 _REFUSALS: Final[Mapping[str, _Refusal]] = {
+    "bootstrap.servers": _brokers,
+    "log_level": _unless(lambda level: not 0 <= level <= 7, "is no level of syslog", "use 0 to 7; 6 is the default"),
     "acks": _only(("all", "-1"), "an event counts as kept only when all in-sync replicas have it"),
     "enable.idempotence": _only(_TRUE, "without it a retry can double events and change their order"),
     "message.timeout.ms": _unless(

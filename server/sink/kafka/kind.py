@@ -61,7 +61,12 @@ def _read(settings: SinkSettings, _base_dir: Path, reading: Reading) -> None:
 
 def _check(settings: SinkSettings) -> list[Breach]:
     return [
-        Breach(("sink", "kafka", problem.name), problem.reason, problem.hint, problem.is_warning)
+        Breach(
+            ("sink", "kafka", problem.name) if problem.name else ("sink", "kafka"),
+            problem.reason,
+            problem.hint,
+            problem.is_warning,
+        )
         for problem in kafka_settings.check_apart(settings.kafka)
     ]
 

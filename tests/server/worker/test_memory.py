@@ -83,3 +83,17 @@ def test_it_is_not_done_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
         assert process.returned == 2
 
     asyncio.run(test())
+
+
+def test_a_look_in_a_process_that_is_ending_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(monkeypatch)
+
+    async def test() -> None:
+        one = Memory()
+        process.resident += GROWN_BYTES
+        await asyncio.get_running_loop().shutdown_default_executor()
+        one.look()
+
+    asyncio.run(test())
+
+    assert process.returned == 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka import ThrottleEvent
+from confluent_kafka import KafkaException, ThrottleEvent
 
 from server.config.kafka.rules import Properties
 from server.sink.base import OnAck
@@ -30,8 +30,8 @@ class Producer:
             "throttle_cb": on_throttle,
             "logger": _Lines(callbacks),
         }
+        self._on_error = callbacks.on_error
         self._producer = confluent_kafka.Producer({**properties, **own})
-        self.poll = self._producer.poll
         self.purge = self._producer.purge
 
     def __len__(self) -> int:
@@ -46,6 +46,16 @@ class Producer:
             send(name, value, key, -1, on_ack, None, timestamp_ms, headers)
 
         return produce
+
+    def poll(self, timeout_s: float) -> int:
+        """Run the callbacks that are due. confluent_kafka raises a fatal error as well, which is no fault of theirs."""
+        try:
+            return self._producer.poll(timeout_s)
+        except KafkaException as raised:
+            if not raised.args[0].fatal():
+                raise
+            self._on_error(raised.args[0])
+            return 1
 
     def reach(self, timeout_s: float) -> None:
         """Return when a broker has answered."""

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from server.config.kafka import settings as kafka_settings
-from server.config.kafka.rules import ALIASES, OF_TOPICS, Value, broken_promises
+from server.config.kafka.rules import ALIASES, OF_TOPICS, RefusedProperty, Value, broken_promises
 from server.config.kafka.settings import check
 
 SERVERS: dict[str, Value] = {"bootstrap.servers": "127.0.0.1:9092"}
@@ -111,6 +111,35 @@ def test_no_broker_at_all_is_a_problem(properties: dict[str, Value]) -> None:
     [problem] = broken_promises(properties)
 
     assert problem.name == "bootstrap.servers"
+
+
+@pytest.mark.parametrize("name", ["bootstrap.servers", "metadata.broker.list"])
+@pytest.mark.parametrize("value", [",,,", "a:1,b:", "127.0.0.1:abc", "a:0", "a:65536", "::1", "a b:1", "a:1/topic"])
+def test_brokers_that_are_none_are_a_problem(name: str, value: str) -> None:
+    [problem] = broken_promises({name: value})
+
+    assert problem.name == name
+    assert "write host:port" in problem.hint
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a", "a:1", "a:1, b.example:9093 ,", "[::1]:9092", "[fe80::1%eth0]", "SASL_SSL://a:65535", "a_b-c.d:1"],
+)
+def test_brokers_as_librdkafka_reads_them_pass(value: str) -> None:
+    assert broken_promises({"bootstrap.servers": value}) == []
+
+
+@pytest.mark.parametrize("level", [-1, 8, 9, "9"])
+def test_a_level_that_syslog_does_not_have_is_a_problem(level: Value) -> None:
+    [problem] = broken_promises({**SERVERS, "log_level": level})
+
+    assert problem.name == "log_level"
+    assert broken_promises({**SERVERS, "log_level": 7}) == []
+
+
+def test_a_refusal_that_names_no_property_is_one_of_all() -> None:
+    assert str(RefusedProperty("", "no provider", "")) == "sink.kafka: no provider"
 
 
 def test_a_property_and_its_alias_together_are_a_problem() -> None:

@@ -291,6 +291,26 @@ def test_a_producer_that_its_callbacks_refer_to_is_collected(dead: str, said: Sa
     assert sys.getrefcount(mark) == before
 
 
+@pytest.mark.parametrize("is_fatal", [True, False])
+def test_a_fatal_error_that_confluent_kafka_raises_is_told_as_an_error(dead: str, said: Said, is_fatal: bool) -> None:
+    """Its ``poll`` raises the error that ``error_cb`` was told; an exception of a callback goes through."""
+    error = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "out of order", is_fatal)
+    producer = plain.Producer({"bootstrap.servers": dead, **QUIET}, said.callbacks())
+
+    class Raises:
+        def poll(self, _timeout_s: float) -> int:
+            raise KafkaException(error)
+
+    fake: Any = Raises()
+    producer._producer = fake
+    if is_fatal:
+        assert producer.poll(0) == 1
+        assert said.errors == [error]
+    else:
+        with pytest.raises(KafkaException):
+            producer.poll(0)
+
+
 def test_dead_brokers_are_told_as_errors_and_lines(make: Make, dead: str, said: Said) -> None:
     producer = make(dead, log_level="6")
     poll_until(producer, lambda: said.errors and said.lines)
