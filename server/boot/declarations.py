@@ -16,7 +16,6 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from server import log
 from server.catalog.sources import AnswerError, Source, of_answer, read_files
 from server.config.framework.document import dotted
 from server.config.framework.finding import Finding, Level
@@ -99,7 +98,6 @@ def _ask(loaded: Loaded, directory: Path, answers: Answers, urls: list[str], occ
         if not is_patient:
             break
         if not is_said:
-            log.set_up(config.log.level, config.log.style)
             _logger.warning("waiting for streams: %s; nothing is served until then", troubles[missing[0]])
             is_said = True
         _pause(refresh_pause_s(min(config.streams.refresh_s, config.fetch.total_s)))

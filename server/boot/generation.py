@@ -196,6 +196,8 @@ def read(
     gc.disable()  # The objects that are made here stay, and collecting them in vain would take a tenth of the time.
     try:
         loaded = load(config_path, overrides, os.environ)
+        if occasion == "start":
+            set_up(loaded.config.log.level, loaded.config.log.style)  # What is found now is logged as all that follows.
         state = _files_state(loaded)
         examined = examine(loaded, READ_S, before, occasion)
     finally:

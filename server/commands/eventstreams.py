@@ -41,7 +41,6 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
     readings = generation.Readings(config_path, overrides, StreamsGeneration)
     first = readings.read()
     assert isinstance(first, StreamsGeneration)
-    log.set_up(first.config.log.level, first.config.log.style)
     public = first.public.streams
     _logger.info("%d of %d declared streams are public", len(public), len(first.snapshot.names()))
     if not public:

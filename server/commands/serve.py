@@ -54,7 +54,6 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
 
     readings = generation.Readings(config_path, overrides)
     first = readings.read()
-    log.set_up(first.config.log.level, first.config.log.style)
     announce.announce(first, config_path, overrides)
     # It is loaded before the fork, so that all workers share its code and none of them spends 0.1 s on it.
     importlib.import_module("server.worker.process")
