@@ -74,6 +74,13 @@ class Loop(Protocol):
     def call_later(self, delay: float, callback: Callable[[], object], /) -> _Handle: ...
 
 
+def to_multiple(now_s: float, every_s: float) -> float:
+    """Return the seconds from ``now_s`` to the next multiple of an interval. Both are taken in whole milliseconds,
+    uvloop's grain: a fraction would be rounded to 0 or to another instant."""
+    now_ms, every_ms = round(now_s * 1000), max(1, round(every_s * 1000))
+    return (every_ms - now_ms % every_ms) / 1000
+
+
 class Timer:
     """Calls ``functions`` in order, at once and then at every multiple of ``every_s`` until ``cancel``. A failure of
     one affects neither the others nor the next time. ``due_s`` is when it is next called, or was due while it is."""
@@ -120,10 +127,9 @@ class Timer:
             self._handle = None
         if self._every_s is None:
             return
-        # In whole milliseconds, uvloop's grain: a fraction would be rounded to 0 or to another instant.
-        now_ms, every_ms = round(self._loop.time() * 1000), max(1, round(self._every_s * 1000))
-        delay_s = (every_ms - now_ms % every_ms) / 1000
-        self.due_s = now_ms / 1000 + delay_s
+        now_s = self._loop.time()
+        delay_s = to_multiple(now_s, self._every_s)
+        self.due_s = round(now_s, 3) + delay_s
         self._handle = self._loop.call_later(delay_s, self.start)
 
     def cancel(self) -> None:

@@ -272,8 +272,8 @@ class KafkaSink(Sink):
             timers.failed("KafkaSink._tick")
         finally:
             self._is_idle = not self.outstanding()
-            now = self._loop.time()
-            self._timer = self._loop.call_later(IDLE_S - now % IDLE_S if self._is_idle else BUSY_S, self._tick)
+            delay_s = timers.to_multiple(self._loop.time(), IDLE_S) if self._is_idle else BUSY_S
+            self._timer = self._loop.call_later(delay_s, self._tick)
 
     def _look(self, now: float) -> None:
         """Look whether the brokers are silent, and whether another producer is needed, or needed no longer."""
