@@ -97,7 +97,7 @@ class Pipeline:
         """Prepare several events, the first of which is the ``first``-th of its request."""
         events: list[Event] = []
         for raw in raws:
-            events.append(self.at_once(first, raw, arrival) or self.slowly(first, raw, arrival))
+            events.append(self.prepare(first, raw, arrival))
             first += 1
         return events
 

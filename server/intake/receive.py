@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 LONG_SHARE: Final = 0.8  # A body whose events need no outcome may wait for this share of ``answer_s``.
 MIN_PATIENCE_S: Final = 1.0  # Other bodies may wait at least this long, even where ``answer_s`` leaves less.
 
-_OPEN: Final = 123
-_CLOSED: Final = 125
+_OPEN: Final = 123  # {, as a constant of the compiled form,
+_CLOSED: Final = 125  # and }.
 
 
 class Receiver:
@@ -204,7 +204,7 @@ class Receiver:
             self._refuse_draining(request)
             return
         delivery = self._delivery
-        is_guarded = self._sink.is_full() or (delivery.is_guarded and delivery.must_ask())
+        is_guarded = self._sink.is_full() or delivery.must_ask()
         if is_guarded and not delivery.can_take(len(body), is_hasty=options.is_hasty):
             self._refuse_full(request)
             return
@@ -227,7 +227,7 @@ class Receiver:
         if self._closed:
             self._refuse_draining(request)
             return
-        is_guarded = self._sink.is_full() or (delivery.is_guarded and delivery.must_ask())
+        is_guarded = self._sink.is_full() or delivery.must_ask()
         if is_guarded and not delivery.can_take(len(submission.body), is_hasty=options.is_hasty):
             self._refuse_full(request)
         elif batch is None:

@@ -75,7 +75,7 @@ class Sending:
 
     def _must_ask(self) -> bool:
         """Whether the next slice has to ask intake.delivery."""
-        return self._is_guarded or (self._delivery.is_guarded and self._delivery.must_ask())
+        return self._is_guarded or self._delivery.must_ask()
 
     def _go_on_with(self, steps: Iterator[None]) -> None:
         self._steps = steps

@@ -43,7 +43,7 @@ NEARLY_EMPTY_S: Final = 1.0  # If the spool will be empty within this time, live
 # These are not Final: see TURN_S in server.timing.turns.
 WAIT_S = 3.0  # at most for this time: a turn of the replay takes 2 s on a busy host;
 LONG_WAIT_S = 5.0  # or for this time if they may not be spooled.
-TELL_S = 0.2
+TELL_S = 0.2  # A little less than the rest of looks. The sum over all streams takes up to 0.1 ms.
 # Transient reasons: the event may be sent again. ``broker_timeout`` includes a producer that was replaced.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
@@ -132,8 +132,8 @@ class Delivery:
             self._looks.start(self._loop)
 
     def must_ask(self) -> bool:
-        """Whether events have to come here, if ``is_guarded`` says so: at rest it does without a look."""
-        if self._looks.is_resting:
+        """Whether events have to come here. At rest all do, but the first one makes a look, which may end that."""
+        if self.is_guarded and self._looks.is_resting:
             self._looks.end_rest(is_urgent=True)
         return self.is_guarded
 

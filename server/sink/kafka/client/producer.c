@@ -141,7 +141,7 @@ static int Producer_traverse(Producer *self, visitproc visit, void *arg) {
     return 0;
 }
 
-/* The callbacks stay until the end: only polling calls them, and who is cleared is polled no more. */
+/* Only polling calls the callbacks, and a producer that is collected is not polled any more. */
 static int Producer_clear(Producer *self) {
     Py_CLEAR(self->on_error);
     Py_CLEAR(self->on_statistics);
