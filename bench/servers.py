@@ -116,6 +116,7 @@ def mock_cluster(directory: Path) -> Child:
     return Child("mock-cluster", ["bench.mock_cluster"], LOAD_CORES, directory)
 
 
+PROPERTIES = "linger.ms: 5"  # As all servers of a comparison have it.
 SETTINGS = """\
 workers: {workers}
 drain_s: 5
@@ -140,7 +141,7 @@ def intake(
     module: str = "server",
     more: str = 'admin: {listen: "127.0.0.1:0"}\n',
     is_pure: bool = False,
-    properties: str = "linger.ms: 5",
+    properties: str = PROPERTIES,
 ) -> Child:
     """Ours, as it is served: a master and its workers, all on one core. ``tree``: of another checkout. ``more``:
     lines of its settings, with the admin address. ``is_pure``: its hot path is interpreted in any case.

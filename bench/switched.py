@@ -47,7 +47,7 @@ class Side(NamedTuple):
     settings: str = ""
     shadow: str = ""
     is_viewed: bool = False
-    properties: str = "linger.ms: 5"
+    properties: str = servers.PROPERTIES
 
 
 Sides = tuple[Side, ...]

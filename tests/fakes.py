@@ -6,7 +6,7 @@ from server.record import Record
 
 
 class Message(Record):
-    """A record for a sink that is no event. ``awaited``: whether somebody waits for its outcome."""
+    """A record that is not an event, for tests of sinks. ``awaited``: whether somebody waits for its outcome."""
 
     awaited = False
 

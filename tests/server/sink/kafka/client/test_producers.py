@@ -53,11 +53,24 @@ def said() -> Said:
 def make(request: pytest.FixtureRequest, said: Said) -> Make:
     if request.param == "plain":
         return lambda servers, **more: plain.Producer({"bootstrap.servers": servers, **QUIET, **more}, said.callbacks())
+    return bound(said)
+
+
+@pytest.fixture
+def make_bound(said: Said) -> Make:
+    """For what the binding alone does."""
+    return bound(said)
+
+
+def bound(said: Said) -> Make:
     if finder.mode().name != finder.COMPILED:
         pytest.skip("the binding is not compiled")
     from server.sink.kafka.client import binding
 
-    return lambda servers, **more: binding.Producer({"bootstrap.servers": servers, **QUIET, **more}, said.callbacks())
+    def make(servers: str, callbacks: Callbacks | None = None, **more: str) -> contract.Producer:
+        return binding.Producer({"bootstrap.servers": servers, **QUIET, **more}, callbacks or said.callbacks())
+
+    return make
 
 
 @pytest.fixture
@@ -126,7 +139,7 @@ def test_the_value_that_only_the_producer_holds_arrives(make: Make, mock_cluster
     for number in range(200):
         producer.topic(topic)(b"%d" % number + b"x" * 2000, None, acks, 1, [])
     gc.collect()
-    taken = [b"y" * 2000 for _ in range(2000)]  # Whatever was freed too early would be overwritten.
+    taken = [b"y" * 2000 for _ in range(2000)]  # They would take the place of values that were freed too early.
     poll_until(producer, lambda: len(acks.errors) == 200)
     del taken
 
@@ -226,12 +239,8 @@ def test_a_time_beyond_64_bits_raises(make: Make, dead: str, timestamp_ms: int) 
         (),
     ],
 )
-def test_the_binding_refuses_wrong_arguments(dead: str, said: Said, wrong: tuple[Any, ...]) -> None:
-    if finder.mode().name != finder.COMPILED:
-        pytest.skip("the binding is not compiled")
-    from server.sink.kafka.client import binding
-
-    producer = binding.Producer({"bootstrap.servers": dead, **QUIET}, said.callbacks())
+def test_the_binding_refuses_wrong_arguments(make_bound: Make, dead: str, wrong: tuple[Any, ...]) -> None:
+    producer = make_bound(dead)
 
     with pytest.raises(TypeError):
         producer.topic("t")(*wrong)
@@ -247,15 +256,11 @@ def test_purged_records_fail_through_their_acks(make: Make, dead: str) -> None:
     assert {error.code() for error in acks.errors} == {KafkaError._PURGE_QUEUE}
 
 
-def test_records_that_are_out_are_let_go_with_their_producer(dead: str, said: Said) -> None:
+def test_records_that_are_out_are_let_go_with_their_producer(make_bound: Make, dead: str) -> None:
     """confluent_kafka keeps them for ever."""
-    if finder.mode().name != finder.COMPILED:
-        pytest.skip("the binding is not compiled")
-    from server.sink.kafka.client import binding
-
     value, acks = b"%d" % 10**40, Acks()
     before = sys.getrefcount(value), sys.getrefcount(acks)
-    producer = binding.Producer({"bootstrap.servers": dead, **QUIET}, said.callbacks())
+    producer = make_bound(dead)
     send = producer.topic("t")
     for _ in range(10):
         send(value, b"k", acks, 1, HEADERS)
@@ -265,15 +270,11 @@ def test_records_that_are_out_are_let_go_with_their_producer(dead: str, said: Sa
     assert acks.errors == []
 
 
-def test_a_producer_that_its_callbacks_refer_to_is_collected(dead: str, said: Said) -> None:
-    if finder.mode().name != finder.COMPILED:
-        pytest.skip("the binding is not compiled")
-    from server.sink.kafka.client import binding
-
+def test_a_producer_that_its_callbacks_refer_to_is_collected(make_bound: Make, dead: str, said: Said) -> None:
     class Owner:
         def __init__(self) -> None:
             callbacks = said.callbacks()._replace(on_error=self.on_error)
-            self.producer = binding.Producer({"bootstrap.servers": dead, **QUIET}, callbacks)
+            self.producer = make_bound(dead, callbacks)
             self.topic = self.producer.topic("t")
             self.mark = mark
 
